@@ -1,0 +1,64 @@
+# Careloop's verbs. Needs make, git and one Python 3.11 or newer; everything else is installed into .venvs/.
+# Works with GNU make 3.81 (macOS) as well.
+
+# PYTHON=… chooses the interpreter; otherwise the first that really runs (a pyenv shim may exist and fail).
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3)
+DEV := .venvs/dev/bin/python
+SAM := .venvs/sam/bin/sam
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down build check
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machine, to look at and click through
+	@$(DEV) -m local.demo
+
+test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready ## Run every test; installs a browser if there is none
+	@$(DEV) -m local.browser
+	@$(DEV) -m pytest $(PYTEST)
+
+up: .venvs/dev/ready .venvs/ministack/ready ## Deploy the stack to this machine: make up PARAMETERS='SurveyDelayHours=0 …'
+	@$(DEV) -m local.stack up $(PARAMETERS)
+
+down: .venvs/dev/ready ## End what `make up` started
+	@$(DEV) -m local.stack down
+
+build: .venvs/sam/ready ## Build what `sam deploy` uploads
+	@$(SAM) build
+
+check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, template lint
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+	$(DEV) -m mypy
+	.venvs/dev/bin/lint-imports
+	.venvs/sam/bin/cfn-lint infra/template.yaml
+	$(SAM) validate --lint
+
+# Called by `sam build`, once for every function of the template.
+build-%: .venvs/sam/ready
+	@.venvs/sam/bin/python infra/build.py "$(ARTIFACTS_DIR)"
+
+# A venv for each set of pins: SAM and ministack pin their own botocore.
+.venvs/%/ready: requirements/%.txt
+	@for python in $(PYTHONS); do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  $$python -c 'import ensurepip, venv' >/dev/null 2>&1 || { lacking=$$python; continue; }; \
+	  echo "Installing $@ with $$python ($$($$python -c 'import sys; print(sys.version.split()[0])'))"; \
+	  rm -rf .venvs/$*; \
+	  $$python -m venv .venvs/$* \
+	    && .venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+	         --require-hashes -r $< \
+	    && touch $@; \
+	  exit $$?; \
+	done; \
+	if [ -n "$$lacking" ]; then \
+	  echo "$$lacking cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	else \
+	  echo "No Python 3.11 or newer among: $(PYTHONS). Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	fi; \
+	exit 1
+.PRECIOUS: .venvs/%/ready
