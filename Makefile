@@ -42,7 +42,8 @@ check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, templ
 build-%: .venvs/sam/ready
 	@.venvs/sam/bin/python infra/build.py "$(ARTIFACTS_DIR)"
 
-# A venv for each set of pins: SAM and ministack pin their own botocore.
+# A venv for each set of pins: SAM and ministack pin their own botocore. The pins are complete, so pip has
+# nothing to resolve (--no-deps; its hash mode also stumbles over pinned extras).
 .venvs/%/ready: requirements/%.txt
 	@for python in $(PYTHONS); do \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
@@ -51,7 +52,7 @@ build-%: .venvs/sam/ready
 	  rm -rf .venvs/$*; \
 	  $$python -m venv .venvs/$* \
 	    && .venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --no-input \
-	         --require-hashes -r $< \
+	         --no-deps --require-hashes -r $< \
 	    && touch $@; \
 	  exit $$?; \
 	done; \
