@@ -1,0 +1,1 @@
+"""Everything the functions have in common: rules, tables, mail, pages."""

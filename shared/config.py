@@ -1,0 +1,91 @@
+"""The deployment's settings, read from the environment once; a missing or malformed one names itself."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from typing import TypeVar
+
+from shared.domain.settings import (
+    AlertDetail,
+    PassiveAlerts,
+    Practice,
+    ReviewInvitations,
+    Window,
+    parse_addresses,
+    parse_days,
+    parse_review_links,
+    parse_time_of_day,
+    parse_zone,
+)
+from shared.domain.touchpoint import parse_touchpoints
+
+T = TypeVar("T")
+
+
+class BadSetting(Exception):
+    """A setting is missing or cannot be read; the message names the variable."""
+
+
+def setting(name: str, environment: Mapping[str, str] | None = None) -> str:
+    """The environment variable, which must be there (it may be empty)."""
+    value = (os.environ if environment is None else environment).get(name)
+    if value is None:
+        raise BadSetting(f"the environment variable {name} is not set")
+    return value
+
+
+@cache
+def practice() -> Practice:
+    """The practice's choices as the stack's parameters give them, read once a process."""
+    return read_practice(os.environ)
+
+
+def read_practice(environment: Mapping[str, str]) -> Practice:
+    """The practice's choices from these variables; raises BadSetting on the first that is missing or malformed."""
+
+    def read(name: str, parse: Callable[[str], T]) -> T:
+        text = setting(name, environment)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise BadSetting(f"the environment variable {name} is malformed: {error}") from error
+
+    def days(text: str) -> timedelta:
+        return timedelta(days=int(text))
+
+    def hours(text: str) -> timedelta:
+        return timedelta(hours=int(text))
+
+    return Practice(
+        name=read("PRACTICE_NAME", str),
+        zone=read("PRACTICE_TIME_ZONE", parse_zone),
+        sender=read("SENDER_ADDRESS", str),
+        reply_to=read("REPLY_TO_ADDRESS", str),
+        postal_address=read("POSTAL_ADDRESS", str),
+        admins=read("ADMIN_ADDRESSES", parse_addresses),
+        review_links=read("REVIEW_LINKS", parse_review_links),
+        touchpoints=read("TOUCHPOINTS", parse_touchpoints),
+        window=Window(
+            read("SEND_FROM", parse_time_of_day),
+            read("SEND_UNTIL", parse_time_of_day),
+            read("SEND_DAYS", parse_days),
+        ),
+        survey_delay=read("SURVEY_DELAY_HOURS", hours),
+        pause=read("PAUSE_DAYS", days),
+        reminder_after=read("REMINDER_AFTER_DAYS", days) or None,
+        max_touchpoint_age=read("MAX_TOUCHPOINT_AGE_DAYS", days),
+        link_lifetime=read("LINK_LIFETIME_DAYS", days),
+        edit_window=read("EDIT_WINDOW_DAYS", days),
+        review_invitations=read("REVIEW_INVITATIONS", ReviewInvitations),
+        review_delay=read("REVIEW_DELAY_HOURS", hours),
+        passive_alerts=read("PASSIVE_ALERTS", PassiveAlerts),
+        alert_detail=read("ALERT_DETAIL", AlertDetail),
+        promise_contact=read("PROMISE_CONTACT", _parse_bool),
+    )
+
+
+def _parse_bool(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"neither true nor false: {text!r}")
+    return text == "true"

@@ -1,0 +1,214 @@
+"""What the practice chose, and how its clinics differ from it."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from shared.domain.touchpoint import TouchpointRule
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_KNOWN_HOSTS = {"google": "Google", "g.page": "Google", "yelp": "Yelp", "facebook": "Facebook"}
+_BETWEEN_LINKS = re.compile(r";|[\s,]+(?=https?://)|,\s*(?=[^,;=/]+=https?://)")
+_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,}")
+
+
+class ReviewInvitations(StrEnum):
+    """Who is asked by email for a public review."""
+
+    PROMOTERS = "promoters"
+    EVERYONE = "everyone"
+    OFF = "off"
+
+
+class PassiveAlerts(StrEnum):
+    """How the staff hear of passives."""
+
+    DIGEST = "digest"
+    IMMEDIATE = "immediate"
+    OFF = "off"
+
+
+class AlertDetail(StrEnum):
+    """What a staff alert shows: `minimal` is score group, clinic and a reference; `full` adds the person and words."""
+
+    MINIMAL = "minimal"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewLink:
+    """A public review page of the practice."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The clinic-local hours and weekdays in which patients may be mailed; `until` is exclusive."""
+
+    start: time
+    until: time
+    days: frozenset[int]  # Monday is 0
+
+    def is_open(self, local: datetime) -> bool:
+        """Whether patients may be mailed at this clinic-local moment."""
+        return local.weekday() in self.days and self.start <= local.time() < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """One location, with everything a mail or page says about it."""
+
+    clinic_id: str
+    name: str
+    zone: ZoneInfo
+    phone: str
+    admins: tuple[str, ...]
+    review_links: tuple[ReviewLink, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """The practice's choices; a clinic takes from here what it does not set itself."""
+
+    name: str
+    zone: ZoneInfo
+    sender: str
+    reply_to: str
+    postal_address: str
+    admins: tuple[str, ...]
+    review_links: tuple[ReviewLink, ...]
+    touchpoints: tuple[TouchpointRule, ...]
+    window: Window
+    survey_delay: timedelta
+    pause: timedelta
+    reminder_after: timedelta | None
+    max_touchpoint_age: timedelta
+    link_lifetime: timedelta
+    edit_window: timedelta
+    review_invitations: ReviewInvitations
+    review_delay: timedelta
+    passive_alerts: PassiveAlerts
+    alert_detail: AlertDetail
+    promise_contact: bool
+
+    def clinic(self, clinic_id: str) -> Clinic:
+        """A clinic about which nothing special is known."""
+        return Clinic(clinic_id, self.name, self.zone, "", self.admins, self.review_links, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicSettings:
+    """What is set for one clinic; None takes the practice's choice."""
+
+    clinic_id: str
+    name: str | None = None
+    time_zone: str | None = None
+    phone: str | None = None
+    admins: tuple[str, ...] = ()
+    review_links: tuple[ReviewLink, ...] = ()
+    send_from: str | None = None
+    send_until: str | None = None
+    send_days: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The practice and all its clinics at one moment."""
+
+    practice: Practice
+    clinics: dict[str, Clinic] = field(default_factory=dict)
+
+    def clinic(self, clinic_id: str) -> Clinic:
+        """The clinic, or one with the practice's defaults if it is not listed."""
+        return self.clinics.get(clinic_id) or self.practice.clinic(clinic_id)
+
+
+def clinic_of(settings: ClinicSettings, practice: Practice) -> Clinic:
+    """The clinic as it works: its own settings over the practice's choices."""
+    default = practice.clinic(settings.clinic_id)
+    window = default.window
+    if settings.send_from:
+        window = replace(window, start=parse_time_of_day(settings.send_from))
+    if settings.send_until:
+        window = replace(window, until=parse_time_of_day(settings.send_until))
+    if settings.send_days:
+        window = replace(window, days=parse_days(settings.send_days))
+    return Clinic(
+        clinic_id=settings.clinic_id,
+        name=settings.name or default.name,
+        zone=parse_zone(settings.time_zone) if settings.time_zone else default.zone,
+        phone=settings.phone or default.phone,
+        admins=settings.admins or default.admins,
+        review_links=settings.review_links or default.review_links,
+        window=window,
+    )
+
+
+def parse_zone(text: str) -> ZoneInfo:
+    """An IANA time zone, or a ValueError that names it."""
+    try:
+        return ZoneInfo(text.strip())
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"not an IANA time zone such as America/New_York: {text!r}") from error
+
+
+def parse_time_of_day(text: str) -> time:
+    """`08:00`; `24:00` is the last moment of the day."""
+    match = re.fullmatch(r"([01]?\d|2[0-4]):([0-5]\d)", text.strip())
+    if not match or (match[1] == "24" and match[2] != "00"):
+        raise ValueError(f"not a time of day such as 08:00: {text!r}")
+    return time.max if match[1] == "24" else time(int(match[1]), int(match[2]))
+
+
+def parse_days(text: str) -> frozenset[int]:
+    """`Mon-Sat`, `Mon,Wed,Fri` or both; a range may run over the weekend (`Fri-Mon`)."""
+    days: set[int] = set()
+    for part in re.split(r"[,; ]+", text.strip()):
+        first, _, last = part.partition("-")
+        start, end = _weekday(first), _weekday(last or first)
+        days.update((start + offset) % 7 for offset in range((end - start) % 7 + 1))
+    return frozenset(days)
+
+
+def _weekday(text: str) -> int:
+    name = text.strip().title()[:3]
+    if name not in WEEKDAYS:
+        raise ValueError(f"not a weekday such as Mon: {text!r}")
+    return WEEKDAYS.index(name)
+
+
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """Email addresses separated by `,`, `;` or spaces; anything else is a ValueError that quotes it."""
+    addresses = tuple(dict.fromkeys(filter(None, re.split(r"[,;\s]+", text))))
+    for address in addresses:
+        if not is_email(address):
+            raise ValueError(f"not an email address: {address!r}")
+    return addresses
+
+
+def is_email(text: str) -> bool:
+    """Whether mail can be addressed to this: one plain ASCII-domain address, at most 254 characters."""
+    return len(text) <= 254 and text.isascii() and ".." not in text and bool(_EMAIL.fullmatch(text))
+
+
+def parse_review_links(text: str) -> tuple[ReviewLink, ...]:
+    """`https://…` or `Label=https://…`, separated by `;`, or by spaces or commas before a link; https hosts only."""
+    parts = (part.strip(" ,") for part in _BETWEEN_LINKS.split(text))
+    return tuple(_review_link(part) for part in parts if part)
+
+
+def _review_link(part: str) -> ReviewLink:
+    label, separator, url = part.partition("=https://")
+    url = "https://" + url if separator else part
+    host = urlsplit(url).hostname or ""
+    if not url.startswith("https://") or "." not in host or re.search(r"[\s<>\"'\\]", url):
+        raise ValueError(f"not an https review link: {part!r}")
+    if not separator:
+        label = next((name for known, name in _KNOWN_HOSTS.items() if known in host), host.removeprefix("www."))
+    return ReviewLink(label.strip(), url)

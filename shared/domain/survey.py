@@ -1,0 +1,102 @@
+"""A survey: one question to one patient about one touchpoint, and the answer to it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.patient import Language
+from shared.domain.score import Category
+from shared.domain.settings import PassiveAlerts, Practice, ReviewInvitations
+
+MAX_COMMENT = 4000  # characters
+MAX_VERSIONS = 20  # keeps an item under DynamoDB's 400 KB, whatever a patient types
+
+
+class Reaction(StrEnum):
+    """What must follow an answer."""
+
+    ALERT = "alert"
+    DIGEST = "digest"
+    REVIEW = "review"
+
+
+PENDING_REACTIONS = ("alert", "alert review", "digest", "review", "review digest")
+"""Every value of `pending_reaction`: the head is handled, the rest stays owed. Stream filters list these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a patient sent: at most 4,000 characters of comment."""
+
+    score: int
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What of a survey the aggregates hold already."""
+
+    score: int | None
+    answer_day: str
+    cohort_day: str
+    funnel: tuple[str, ...]
+    clinic_id: str
+    therapist_id: str
+    touchpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One survey; `version` counts accepted answers and `revision` every change the aggregates must see."""
+
+    survey_id: str
+    patient_id: str
+    case_id: str
+    episode: str
+    visit_id: str
+    clinic_id: str
+    therapist_id: str
+    touchpoint: str
+    occurred_at: datetime
+    due_at: datetime
+    language: Language = Language.ENGLISH
+    token_hashes: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+    sent_at: datetime | None = None
+    unsent_reason: str = ""
+    score: int | None = None
+    category: Category | None = None
+    comment: str = ""
+    version: int = 0
+    first_answered_at: datetime | None = None
+    answered_at: datetime | None = None
+    pending_reaction: str = ""
+    alerted_category: Category | None = None
+    alerted_comment: str = ""  # SHA-256 of the comment the staff were alerted to
+    revision: int = 0
+    counted: Counted | None = None
+
+
+def reactions_to(category: Category, practice: Practice) -> str:
+    """What must follow an answer of this group, as `pending_reaction` holds it; empty for nothing."""
+    asked = practice.review_invitations
+    review = asked is ReviewInvitations.EVERYONE or (
+        asked is ReviewInvitations.PROMOTERS and category is Category.PROMOTER
+    )
+    staff = {
+        Category.DETRACTOR: [Reaction.ALERT],
+        Category.PASSIVE: {
+            PassiveAlerts.IMMEDIATE: [Reaction.ALERT],
+            PassiveAlerts.DIGEST: [Reaction.DIGEST],
+            PassiveAlerts.OFF: [],
+        }[practice.passive_alerts],
+        Category.PROMOTER: [],
+    }[category]
+    # The digest waits for its hour, so a review request goes before it; an alert goes before everything.
+    queue = [*staff, *([Reaction.REVIEW] if review else [])]
+    return " ".join(reaction for reaction in (Reaction.ALERT, Reaction.REVIEW, Reaction.DIGEST) if reaction in queue)
+
+
+def rest_of(pending: str) -> str:
+    """What stays owed after the first reaction is done."""
+    return pending.partition(" ")[2]

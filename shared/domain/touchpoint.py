@@ -1,0 +1,87 @@
+"""Touchpoints: the moments of a course of care at which the practice asks."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.episode import Episode
+
+_RULE = re.compile(r"(evaluation|discharge)|(visit|days_after_evaluation|days_after_discharge|lapsed):([1-9]\d{0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class TouchpointRule:
+    """One chosen touchpoint: `evaluation`, `discharge`, `visit:N`, `days_after_…:N` or `lapsed:N`."""
+
+    kind: str
+    n: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.n}" if self.n else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Touchpoint:
+    """A touchpoint that a patient's visits have reached, or will if nothing more happens."""
+
+    name: str
+    episode: str
+    case_id: str
+    visit_id: str
+    clinic_id: str
+    therapist_id: str
+    occurred_at: datetime  # what pause, superseding and expiry are measured from
+    due_at: datetime
+
+
+def parse_touchpoints(text: str) -> tuple[TouchpointRule, ...]:
+    """The practice's comma-separated choice; an unknown one is a ValueError that quotes it."""
+    return tuple(dict.fromkeys(_parse_rule(part) for part in re.split(r"[,;\s]+", text.strip())))
+
+
+def _parse_rule(text: str) -> TouchpointRule:
+    match = _RULE.fullmatch(text)
+    if not match:
+        raise ValueError(
+            f"not a touchpoint: {text!r}; choose from evaluation, discharge, visit:N,"
+            " days_after_evaluation:N, days_after_discharge:N, lapsed:N"
+        )
+    return TouchpointRule(match[1]) if match[1] else TouchpointRule(match[2], int(match[3]))
+
+
+def derive(episodes: Iterable[Episode], rules: Sequence[TouchpointRule], delay: timedelta) -> list[Touchpoint]:
+    """The touchpoints of a patient's episodes, at most one for each episode and rule, whatever the order of arrival."""
+    return [found for episode in episodes for rule in rules if (found := _touchpoint(episode, rule, delay))]
+
+
+def _touchpoint(episode: Episode, rule: TouchpointRule, delay: timedelta) -> Touchpoint | None:
+    after = timedelta(days=rule.n)
+    match rule.kind:
+        case "evaluation":
+            visit, wait = episode.evaluation, delay
+        case "discharge":
+            visit, wait = episode.discharge, delay
+        case "visit":
+            days = episode.first_visits_by_day
+            visit, wait = (days[rule.n - 1] if len(days) >= rule.n else None), delay
+        case "days_after_evaluation":
+            visit, wait = episode.evaluation, after
+        case "days_after_discharge":
+            visit, wait = episode.discharge, after
+        case _:  # lapsed: counted from the last visit, so that each new visit moves it on
+            visit, wait = (None if episode.discharge else episode.last_visit), after
+    if visit is None:
+        return None
+    ended_at = visit.ended_at or visit.started_at
+    is_later = rule.kind not in ("evaluation", "discharge", "visit")
+    return Touchpoint(
+        name=str(rule),
+        episode=episode.name,
+        case_id=visit.case_id,
+        visit_id=visit.visit_id,
+        clinic_id=visit.clinic_id,
+        therapist_id=visit.therapist_id,
+        occurred_at=ended_at + wait if is_later else ended_at,
+        due_at=ended_at + wait,
+    )

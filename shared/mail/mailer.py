@@ -1,0 +1,121 @@
+"""Sending one mail, and the ways in which it can fail."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail as its reader sees it; `tags` name message and survey for delivery events, never a person."""
+
+    sender: str
+    to: tuple[str, ...]
+    reply_to: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Mailer(Protocol):
+    """Hands one mail over, once: no retry of its own."""
+
+    def send(self, mail: Mail) -> str:
+        """Send and return the provider's message id, or raise one of the errors below."""
+
+
+class MailNotSent(Exception):
+    """The mail was refused for certain: nothing left."""
+
+
+class MailThrottled(MailNotSent):
+    """Too fast or over the day's quota: the same mail may be sent later."""
+
+
+class MailRefused(MailNotSent):
+    """This mail will never be accepted (its address or content)."""
+
+
+class SendingStopped(MailNotSent):
+    """Nothing at all can be sent: account paused, sender not verified, permission missing."""
+
+
+class MailOutcomeUnknown(Exception):
+    """The connection broke or timed out: the mail may have left."""
+
+
+_THROTTLED = {"TooManyRequestsException", "LimitExceededException", "Throttling", "ThrottlingException"}
+_STOPPED = {
+    "AccountSuspendedException",
+    "SendingPausedException",
+    "MailFromDomainNotVerifiedException",
+    "NotFoundException",
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "SignatureDoesNotMatch",
+}
+_REFUSED = {"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"}
+
+
+class SesMailer:
+    """Amazon SES: one call a mail, retries off, so that no mail leaves twice."""
+
+    def __init__(self, client: Any = None) -> None:
+        """Connections are fresh: a mailer lives for one run."""
+        self._client = client or _ses_client()
+
+    def send(self, mail: Mail) -> str:
+        """Send one mail; a server fault or a broken connection is `MailOutcomeUnknown`."""
+        from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+        try:
+            answer = self._client.send_email(
+                FromEmailAddress=mail.sender,
+                Destination={"ToAddresses": list(mail.to)},
+                ReplyToAddresses=[mail.reply_to],
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+                        "Body": {
+                            "Text": {"Data": mail.text, "Charset": "UTF-8"},
+                            "Html": {"Data": mail.html, "Charset": "UTF-8"},
+                        },
+                        "Headers": [{"Name": name, "Value": value} for name, value in mail.headers.items()],
+                    }
+                },
+                EmailTags=[{"Name": name, "Value": value} for name, value in mail.tags.items()],
+            )
+        except ClientError as error:
+            raise _translate(error) from error
+        except EndpointConnectionError as error:
+            raise MailThrottled("SES could not be reached") from error
+        except BotoCoreError as error:
+            raise MailOutcomeUnknown(type(error).__name__) from error
+        return str(answer["MessageId"])
+
+
+def _ses_client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=50)
+    return boto3.session.Session().client("sesv2", config=config)
+
+
+def _translate(error: Any) -> Exception:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = error.response.get("Error", {}).get("Message", "")
+    if code in _THROTTLED or status == 429:
+        return MailThrottled(code)
+    # SES reports an unverified sender and a refused recipient by the same code; only its text tells them apart.
+    if code in _STOPPED or (code == "MessageRejected" and "not verified" in text):
+        return SendingStopped(code)
+    if code in _REFUSED or 400 <= status < 500:
+        return MailRefused(code)
+    return MailOutcomeUnknown(code or str(status))

@@ -1,0 +1,62 @@
+"""Logs and metrics that cannot carry a patient's data: ids and counts only, and exceptions without their words."""
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+_ALLOWED = frozenset(
+    {"as_of", "clinic_id", "count", "created", "deferred", "due", "error", "failed", "kind", "message_id", "object"}
+    | {"rate", "reason", "refused", "route", "rows", "run", "seconds", "sent", "skipped", "state", "status"}
+    | {"survey_id", "surveys", "unchanged", "unknown", "updated", "version", "where"}
+)
+_logger = Logger(service="careloop")
+
+
+class HandlerFailed(Exception):
+    """Something unexpected; only the type and place of the cause are told, since its words may hold patient data."""
+
+
+def log(event: str, **facts: object) -> None:
+    """Write one line of facts; a key that is not on the allow-list is a programming error."""
+    _check(facts)
+    _logger.info(event, extra=facts)
+
+
+def warn(event: str, **facts: object) -> None:
+    """Like `log`, for what someone should look at."""
+    _check(facts)
+    _logger.warning(event, extra=facts)
+
+
+def count(metric: str, value: int = 1) -> None:
+    """Add to a CloudWatch metric of the namespace Careloop, without dimensions."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="Careloop"):
+        pass
+
+
+def entry_point(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a handler's unexpected exception end the invocation, with its type and place but without its words."""
+
+    @functools.wraps(handler)
+    def guarded(event: Any, context: Any, **collaborators: Any) -> Any:
+        try:
+            return handler(event, context, **collaborators)
+        except Exception as error:  # noqa: BLE001 (told by type and place, and raised again)
+            frames = traceback.extract_tb(error.__traceback__)[1:]
+            where = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+            kind = type(error).__name__
+            _logger.error("handler_failed", extra={"error": kind, "where": where})
+            raise HandlerFailed(f"{kind} at {where}") from None
+
+    return guarded
+
+
+def _check(facts: dict[str, object]) -> None:
+    unknown = facts.keys() - _ALLOWED
+    if unknown:
+        raise ValueError(f"not on the log's allow-list: {sorted(unknown)}")

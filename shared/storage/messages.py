@@ -1,0 +1,316 @@
+"""Patient mail, from due to settled. Every step names the state it starts from."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pynamodb.attributes import BooleanAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from shared.domain.message import Message, MessageKind, MessageState
+from shared.domain.patient import Patient
+from shared.storage.conditions import condition_failed
+from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem
+from shared.storage.patients import pause_began_before
+
+DUE_SHARD = "due#0"
+REFUSED_CODES = {
+    "ConditionalCheckFailed",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DueMessage:
+    """What the index of due messages tells without reading the message."""
+
+    message_id: str
+    kind: MessageKind
+    patient_id: str
+    survey_id: str
+    clinic_id: str
+    touchpoint: str
+    occurred_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim reserves beside the message itself."""
+
+    message: Message
+    patient: Patient
+    address_key: str
+    token_hash: str
+    expires_at: datetime
+    as_of: datetime
+    now: datetime
+    lease: timedelta
+    pause: timedelta
+    address_rest: timedelta
+    review_pause: timedelta
+
+
+def create(message: Message) -> bool:
+    """Put the message once; False if it exists in whatever state."""
+    item = MessageItem(
+        message.message_id,
+        kind=message.kind,
+        patient_id=message.patient_id,
+        survey_id=message.survey_id,
+        clinic_id=message.clinic_id,
+        touchpoint=message.touchpoint,
+        occurred_at=message.occurred_at,
+        due=DUE_SHARD,
+        due_at=message.due_at,
+        state=message.state,
+    )
+    try:
+        item.save(condition=MessageItem.message_id.does_not_exist())
+    except PutError as error:
+        if condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def get(message_id: str) -> Message | None:
+    """The message as last written, or None."""
+    return get_many([message_id]).get(message_id)
+
+
+def get_many(message_ids: Iterable[str]) -> dict[str, Message]:
+    """The messages among these ids that exist, as last written, by id."""
+    found = MessageItem.batch_get(sorted(set(message_ids)), consistent_read=True)
+    return {item.message_id: _to_message(item) for item in found}
+
+
+def due_until(moment: datetime) -> Iterator[DueMessage]:
+    """Everything not settled yet and due by then, earliest first, in one paged pass over the sparse index."""
+    for item in MessageItem.due_index.query(DUE_SHARD, MessageItem.due_at <= moment):
+        yield DueMessage(
+            item.message_id,
+            MessageKind(item.kind),
+            item.patient_id,
+            item.survey_id,
+            item.clinic_id,
+            item.touchpoint,
+            item.occurred_at,
+            item.due_at,
+        )
+
+
+def reschedule(message: Message) -> bool:
+    """Move a message that is still due to where and when its changed visit puts it; False if it is due no longer."""
+    item = MessageItem
+    return _update(
+        message.message_id,
+        [
+            item.due_at.set(message.due_at),
+            item.occurred_at.set(message.occurred_at),
+            item.clinic_id.set(message.clinic_id),
+        ],
+        item.state == MessageState.DUE,
+    )
+
+
+def claim(claim: Claim) -> bool:
+    """Reserve message, patient, address and survey link in one transaction; False if any of them refuses.
+
+    The reason of a refusal is found by reading again: the rules stand once, in the domain.
+    """
+    message = claim.message
+    # The same token on a retry that the network swallowed makes DynamoDB answer as it did the first time.
+    request = hashlib.sha256(f"{message.message_id} {message.attempt} {claim.token_hash}".encode()).hexdigest()[:36]
+    try:
+        with TransactWrite(connection=_connection(), client_request_token=request) as transaction:
+            transaction.update(
+                MessageItem(message.message_id),
+                actions=[
+                    MessageItem.state.set(MessageState.CLAIMED),
+                    MessageItem.attempt.set(message.attempt + 1),
+                    MessageItem.lease_until.set(claim.now + claim.lease),
+                ],
+                condition=(MessageItem.attempt == message.attempt) & _claimable(claim.now),
+            )
+            _reserve_patient(transaction, claim)
+            _reserve_address(transaction, claim)
+            transaction.update(
+                SurveyItem(message.survey_id),
+                actions=[
+                    SurveyItem.token_hashes.add({claim.token_hash}),
+                    SurveyItem.expires_at.set(claim.expires_at),
+                    SurveyItem.language.set(claim.patient.language),
+                ],
+                condition=_survey_open(message.kind),
+            )
+    except TransactWriteError as error:
+        codes = {reason.code for reason in error.cancellation_reasons if reason}
+        if (codes and codes <= REFUSED_CODES) or error.cause_response_code == "TransactionInProgressException":
+            return False
+        raise
+    return True
+
+
+def _claimable(now: datetime) -> Condition:
+    left_behind = (MessageItem.state == MessageState.CLAIMED) & (MessageItem.lease_until < now)
+    claimable: Condition = (MessageItem.state == MessageState.DUE) | left_behind
+    return claimable
+
+
+def _survey_open(kind: MessageKind) -> Condition:
+    unanswered: Condition = SurveyItem.survey_id.exists() & SurveyItem.version.does_not_exist()
+    return SurveyItem.version.exists() if kind is MessageKind.REVIEW else unanswered
+
+
+def _is_not(flag: BooleanAttribute) -> Condition:
+    unset: Condition = flag.does_not_exist() | (flag == False)  # noqa: E712 (an expression, not a comparison)
+    return unset
+
+
+def _reserve_patient(transaction: TransactWrite, claim: Claim) -> None:
+    item, message = PatientItem, claim.message
+    mailable: Condition = (
+        (item.email == claim.patient.email) & _is_not(item.opted_out) & _is_not(item.hold) & _is_not(item.deceased)
+    )
+    key = item(claim.patient.patient_id)
+    match message.kind:
+        case MessageKind.SURVEY:
+            transaction.update(
+                key,
+                actions=[
+                    item.surveyed_at.set(claim.as_of),
+                    item.surveyed_by.set(message.message_id),
+                    item.surveyed_for.set(message.occurred_at),
+                ],
+                condition=mailable & pause_began_before(claim.as_of - claim.pause, message.message_id),
+            )
+        case MessageKind.REVIEW:
+            rested: Condition = item.review_requested_at.does_not_exist() | (
+                item.review_requested_at <= claim.as_of - claim.review_pause
+            )
+            transaction.update(
+                key,
+                actions=[
+                    item.review_requested_at.set(claim.as_of),
+                    item.review_requested_by.set(message.message_id),
+                ],
+                condition=mailable & (rested | (item.review_requested_by == message.message_id)),
+            )
+        case MessageKind.REMINDER:
+            transaction.condition_check(item, claim.patient.patient_id, condition=mailable)
+
+
+def _reserve_address(transaction: TransactWrite, claim: Claim) -> None:
+    item = AddressItem
+    good: Condition = _is_not(item.bounced) & _is_not(item.complained)
+    if claim.message.kind is not MessageKind.SURVEY:
+        transaction.condition_check(item, claim.address_key, condition=good)
+        return
+    rested: Condition = item.last_contact_at.does_not_exist() | (
+        item.last_contact_at <= claim.as_of - claim.address_rest
+    )
+    transaction.update(
+        item(claim.address_key),
+        actions=[
+            item.last_contact_at.set(claim.as_of),
+            item.last_patient_id.set(claim.patient.patient_id),
+            item.last_message_id.set(claim.message.message_id),
+        ],
+        condition=good & (rested | (item.last_patient_id == claim.patient.patient_id)),
+    )
+
+
+def begin_call(message_id: str, attempt: int) -> bool:
+    """`claimed → calling`, written just before the provider is called; False if the claim is no longer ours."""
+    return _step(message_id, attempt, MessageState.CLAIMED, MessageState.CALLING, [])
+
+
+def finish_call(message_id: str, attempt: int, ses_id: str, sent_at: datetime) -> bool:
+    """`calling → sent`: settled for good."""
+    changes = [MessageItem.ses_id.set(ses_id), MessageItem.sent_at.set(sent_at), *_settled()]
+    return _step(message_id, attempt, MessageState.CALLING, MessageState.SENT, changes)
+
+
+def release(message_id: str, attempt: int) -> bool:
+    """`calling → due`: the provider refused for now and nothing left."""
+    return _step(message_id, attempt, MessageState.CALLING, MessageState.DUE, [MessageItem.lease_until.remove()])
+
+
+def fail(message_id: str, attempt: int, reason: str) -> bool:
+    """`calling → failed`: the provider will never take this mail."""
+    return _step(
+        message_id,
+        attempt,
+        MessageState.CALLING,
+        MessageState.FAILED,
+        [MessageItem.reason.set(reason), *_settled()],
+    )
+
+
+def give_up(message_id: str, attempt: int) -> bool:
+    """`calling → unknown`: it may have left, so it is never sent again."""
+    return _step(message_id, attempt, MessageState.CALLING, MessageState.UNKNOWN, _settled())
+
+
+def skip(message_id: str, attempt: int, reason: str, now: datetime) -> bool:
+    """Settle a message that must not be sent, unless someone is sending it."""
+    condition = (MessageItem.attempt == attempt) & _claimable(now)
+    return _update(
+        message_id,
+        [MessageItem.state.set(MessageState.SKIPPED), MessageItem.reason.set(reason), *_settled()],
+        condition,
+    )
+
+
+def _settled() -> list[Action]:
+    return [MessageItem.due.remove(), MessageItem.lease_until.remove()]
+
+
+def _step(message_id: str, attempt: int, start: MessageState, end: MessageState, changes: list[Action]) -> bool:
+    condition = (MessageItem.state == start) & (MessageItem.attempt == attempt)
+    if _update(message_id, [MessageItem.state.set(end), *changes], condition):
+        return True
+    # Our own write, retried by the SDK after its answer was lost, fails its condition: it did succeed.
+    stored = get(message_id)
+    return stored is not None and stored.state is end and stored.attempt == attempt
+
+
+def _update(message_id: str, actions: list[Action], condition: Condition) -> bool:
+    try:
+        MessageItem(message_id).update(actions, condition=condition)
+    except UpdateError as error:
+        if condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def _connection() -> Connection:
+    return Connection()
+
+
+def _to_message(item: MessageItem) -> Message:
+    return Message(
+        message_id=item.message_id,
+        kind=MessageKind(item.kind),
+        patient_id=item.patient_id,
+        survey_id=item.survey_id,
+        clinic_id=item.clinic_id,
+        touchpoint=item.touchpoint,
+        occurred_at=item.occurred_at,
+        due_at=item.due_at,
+        state=MessageState(item.state),
+        attempt=int(item.attempt),
+        lease_until=item.lease_until,
+        ses_id=item.ses_id or "",
+        sent_at=item.sent_at,
+        reason=item.reason or "",
+    )

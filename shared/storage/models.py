@@ -1,0 +1,283 @@
+"""The tables as PynamoDB sees them. Keys and indexes equal infra/template.yaml: a test holds them together."""
+
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    JSONAttribute,
+    ListAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.constants import STRING
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.models import Model
+
+from shared.config import setting
+from shared.domain.clock import format_instant, parse_instant
+
+_RETRIES = 5
+
+
+class InstantAttribute(Attribute[datetime]):
+    """A moment as `2026-03-02T15:00:00Z`: readable in the console, and text order is time order."""
+
+    attr_type = STRING
+
+    def serialize(self, value: datetime) -> str:
+        """UTC, whole seconds."""
+        return format_instant(value)
+
+    def deserialize(self, value: str) -> datetime:
+        """UTC."""
+        return parse_instant(value)
+
+
+class PatientItem(Model):
+    """Patients."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("PATIENTS_TABLE")
+        max_retry_attempts = _RETRIES
+
+    patient_id = UnicodeAttribute(hash_key=True)
+    first_name = UnicodeAttribute(default="")
+    last_name = UnicodeAttribute(default="")
+    email = UnicodeAttribute(default="")
+    phone = UnicodeAttribute(default="")
+    language = UnicodeAttribute(default="en")
+    clinic_id = UnicodeAttribute(default="")
+    tags: ListAttribute[Any] = ListAttribute(default=list)
+    opted_out = BooleanAttribute(default=False)
+    hold = BooleanAttribute(default=False)
+    deceased = BooleanAttribute(default=False)
+    archived = BooleanAttribute(default=False)
+    updated_at = InstantAttribute(null=True)
+    uploaded_at = InstantAttribute(null=True)
+    surveyed_at = InstantAttribute(null=True)
+    surveyed_by = UnicodeAttribute(null=True)
+    surveyed_for = InstantAttribute(null=True)
+    review_requested_at = InstantAttribute(null=True)
+    review_requested_by = UnicodeAttribute(null=True)
+
+
+class VisitItem(Model):
+    """Visits; a removed one stays as a mark, so that an older file does not bring it back."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("VISITS_TABLE")
+        max_retry_attempts = _RETRIES
+
+    patient_id = UnicodeAttribute(hash_key=True)
+    visit_id = UnicodeAttribute(range_key=True)
+    case_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+    clinic_name = UnicodeAttribute(default="")
+    therapist_id = UnicodeAttribute(default="")
+    therapist_name = UnicodeAttribute(default="")
+    started_at = InstantAttribute()
+    ended_at = InstantAttribute(null=True)
+    kind = UnicodeAttribute()
+    status = UnicodeAttribute()
+    removed = BooleanAttribute(default=False)
+    updated_at = InstantAttribute(null=True)
+    uploaded_at = InstantAttribute(null=True)
+
+
+class SurveysByPatient(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """All surveys of a patient."""
+
+    class Meta:
+        """What is copied: keys only, so that an answer costs nothing here."""
+
+        index_name = "by_patient"
+        projection = KeysOnlyProjection()
+
+    patient_id = UnicodeAttribute(hash_key=True)
+    survey_id = UnicodeAttribute(range_key=True)
+
+
+class OwedReactions(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Sparse: the answers to which something must still follow, oldest first."""
+
+    class Meta:
+        """What is copied."""
+
+        index_name = "owed_reactions"
+        projection = KeysOnlyProjection()
+
+    pending_reaction = UnicodeAttribute(hash_key=True)
+    answered_at = InstantAttribute(range_key=True)
+
+
+class Uncounted(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Sparse: the surveys that changed since the aggregates were last written."""
+
+    class Meta:
+        """What is copied."""
+
+        index_name = "uncounted"
+        projection = KeysOnlyProjection()
+
+    uncounted = UnicodeAttribute(hash_key=True)
+    survey_id = UnicodeAttribute(range_key=True)
+
+
+class SurveyItem(Model):
+    """Surveys and their answers. `answers` keeps every accepted version."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("SURVEYS_TABLE")
+        max_retry_attempts = _RETRIES
+
+    survey_id = UnicodeAttribute(hash_key=True)
+    by_patient = SurveysByPatient()
+    owed_reactions = OwedReactions()
+    uncounted_index = Uncounted()
+
+    patient_id = UnicodeAttribute()
+    case_id = UnicodeAttribute()
+    episode = UnicodeAttribute()
+    visit_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+    therapist_id = UnicodeAttribute(default="")
+    touchpoint = UnicodeAttribute()
+    occurred_at = InstantAttribute()
+    due_at = InstantAttribute()
+    language = UnicodeAttribute(default="en")
+    token_hashes = UnicodeSetAttribute(null=True)
+    expires_at = InstantAttribute(null=True)
+    sent_at = InstantAttribute(null=True)
+    unsent_reason = UnicodeAttribute(null=True)
+    score = NumberAttribute(null=True)
+    category = UnicodeAttribute(null=True)
+    comment = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)
+    first_answered_at = InstantAttribute(null=True)
+    answered_at = InstantAttribute(null=True)
+    answers: ListAttribute[Any] = ListAttribute(null=True)
+    pending_reaction = UnicodeAttribute(null=True)
+    alerted_category = UnicodeAttribute(null=True)
+    alerted_comment = UnicodeAttribute(null=True)
+    uncounted = UnicodeAttribute(null=True)
+    revision = NumberAttribute(null=True)
+    counted = JSONAttribute(null=True)
+
+
+class DueMessages(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Sparse: what is not settled yet, by the moment it is due. Only what never changes is copied: no extra writes."""
+
+    class Meta:
+        """What is copied."""
+
+        index_name = "due"
+        projection = IncludeProjection(["kind", "patient_id", "survey_id", "clinic_id", "touchpoint", "occurred_at"])
+
+    due = UnicodeAttribute(hash_key=True)
+    due_at = InstantAttribute(range_key=True)
+    message_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    patient_id = UnicodeAttribute()
+    survey_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+    touchpoint = UnicodeAttribute()
+    occurred_at = InstantAttribute()
+
+
+class MessageItem(Model):
+    """Every patient mail."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("MESSAGES_TABLE")
+        max_retry_attempts = _RETRIES
+
+    message_id = UnicodeAttribute(hash_key=True)
+    due_index = DueMessages()
+
+    kind = UnicodeAttribute()
+    patient_id = UnicodeAttribute()
+    survey_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+    touchpoint = UnicodeAttribute()
+    occurred_at = InstantAttribute()
+    due = UnicodeAttribute(null=True)
+    due_at = InstantAttribute()
+    state = UnicodeAttribute()
+    attempt = NumberAttribute(default=0)
+    lease_until = InstantAttribute(null=True)
+    ses_id = UnicodeAttribute(null=True)
+    sent_at = InstantAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+
+
+class AddressItem(Model):
+    """Email addresses under a keyed hash."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("ADDRESSES_TABLE")
+        max_retry_attempts = _RETRIES
+
+    address_key = UnicodeAttribute(hash_key=True)
+    last_contact_at = InstantAttribute(null=True)
+    last_patient_id = UnicodeAttribute(null=True)
+    last_message_id = UnicodeAttribute(null=True)
+    bounced = BooleanAttribute(null=True)
+    complained = BooleanAttribute(null=True)
+
+
+class ScoresItem(Model):
+    """Nightly counts; one attribute a count (`s0` … `s10` and the funnel)."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("SCORES_TABLE")
+        max_retry_attempts = _RETRIES
+
+    scope = UnicodeAttribute(hash_key=True)
+    day = UnicodeAttribute(range_key=True)
+
+
+class ActivityItem(Model):
+    """What happened to a patient, append-only; `entry` is time#kind#id."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("ACTIVITY_TABLE")
+        max_retry_attempts = _RETRIES
+
+    patient_id = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute()
+    at = InstantAttribute()
+    survey_id = UnicodeAttribute(null=True)
+    message_id = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)
+    score = NumberAttribute(null=True)
+    detail = UnicodeAttribute(null=True)
+
+
+class SettingsItem(Model):
+    """Clinics (`clinic#id`) and the locks of scheduled runs (`run#name`)."""
+
+    class Meta:
+        """Where."""
+
+        table_name = setting("SETTINGS_TABLE")
+        max_retry_attempts = _RETRIES
+
+    scope = UnicodeAttribute(hash_key=True)

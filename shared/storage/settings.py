@@ -1,0 +1,116 @@
+"""Settings: what is set for each clinic, and the locks that keep a scheduled job to one run at a time."""
+
+import time
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from shared.config import practice, setting
+from shared.domain.clock import format_instant
+from shared.domain.settings import Clinic, ClinicSettings, ReviewLink, clinic_of
+from shared.storage.dynamodb import client
+
+_KEEP_SECONDS = 60.0
+_kept: dict[str, tuple[float, Clinic]] = {}
+
+
+def clinic(clinic_id: str) -> Clinic:
+    """The clinic with the practice's choices below its own; kept for a minute in a warm function."""
+    kept = _kept.get(clinic_id)
+    if kept and kept[0] > time.monotonic():
+        return kept[1]
+    found = load_clinic(clinic_id)
+    _kept[clinic_id] = (time.monotonic() + _KEEP_SECONDS, found)
+    return found
+
+
+def load_clinic(clinic_id: str) -> Clinic:
+    """The clinic as it stands in the table now."""
+    found = read_clinic(clinic_id)
+    return clinic_of(found, practice()) if found else practice().clinic(clinic_id)
+
+
+def read_clinic(clinic_id: str) -> ClinicSettings | None:
+    """What is set for the clinic, or None."""
+    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": f"clinic#{clinic_id}"}})
+    return _to_clinic(answer["Item"]) if "Item" in answer else None
+
+
+def clinic_ids() -> list[str]:
+    """The clinics that are listed; the table is small, so it is read whole."""
+    pages = (
+        client()
+        .get_paginator("scan")
+        .paginate(
+            TableName=setting("SETTINGS_TABLE"),
+            FilterExpression="begins_with(#s, :clinic)",
+            ExpressionAttributeNames={"#s": "scope"},
+            ExpressionAttributeValues={":clinic": {"S": "clinic#"}},
+            ProjectionExpression="#s",
+        )
+    )
+    return sorted(item["scope"]["S"].removeprefix("clinic#") for page in pages for item in page["Items"])
+
+
+def put_clinic(settings: ClinicSettings) -> None:
+    """Write what is set for a clinic; the last write wins."""
+    item: dict[str, Any] = {"scope": {"S": f"clinic#{settings.clinic_id}"}}
+    for name in _TEXTS:
+        if value := getattr(settings, name):
+            item[name] = {"S": value}
+    item["admins"] = {"L": [{"S": address} for address in settings.admins]}
+    item["review_links"] = {
+        "L": [{"M": {"label": {"S": link.label}, "url": {"S": link.url}}} for link in settings.review_links]
+    }
+    client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
+    _kept.pop(settings.clinic_id, None)
+
+
+_TEXTS = tuple(
+    field.name for field in fields(ClinicSettings) if field.name not in ("clinic_id", "admins", "review_links")
+)
+
+
+def _to_clinic(item: dict[str, Any]) -> ClinicSettings:
+    return ClinicSettings(
+        clinic_id=item["scope"]["S"].removeprefix("clinic#"),
+        admins=tuple(entry["S"] for entry in item.get("admins", {}).get("L", ())),
+        review_links=tuple(
+            ReviewLink(entry["M"]["label"]["S"], entry["M"]["url"]["S"])
+            for entry in item.get("review_links", {}).get("L", ())
+        ),
+        **{name: item[name]["S"] for name in _TEXTS if name in item},
+    )
+
+
+def acquire_run(name: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Take or renew the lock of a scheduled job; False while another holder's has not run out."""
+    try:
+        client().update_item(
+            TableName=setting("SETTINGS_TABLE"),
+            Key={"scope": {"S": f"run#{name}"}},
+            UpdateExpression="SET holder = :holder, held_until = :until",
+            ConditionExpression="attribute_not_exists(holder) OR holder = :holder OR held_until < :now",
+            ExpressionAttributeValues={
+                ":holder": {"S": holder},
+                ":until": {"S": format_instant(until)},
+                ":now": {"S": format_instant(now)},
+            },
+        )
+    except client().exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def release_run(name: str, holder: str) -> None:
+    """Give the lock back; nothing if it is no longer ours."""
+    try:
+        client().update_item(
+            TableName=setting("SETTINGS_TABLE"),
+            Key={"scope": {"S": f"run#{name}"}},
+            UpdateExpression="REMOVE holder, held_until",
+            ConditionExpression="holder = :holder",
+            ExpressionAttributeValues={":holder": {"S": holder}},
+        )
+    except client().exceptions.ConditionalCheckFailedException:
+        return

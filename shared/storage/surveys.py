@@ -1,0 +1,176 @@
+"""Surveys, except for the patient's own answer, which is written by shared.storage.answers."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+
+from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from shared.domain.patient import Language
+from shared.domain.score import Category
+from shared.domain.survey import Counted, Survey
+from shared.storage.conditions import condition_failed
+from shared.storage.models import SurveyItem
+
+UNCOUNTED = "yes"
+
+
+def create(survey: Survey) -> bool:
+    """Put the survey once; False if it exists."""
+    item = SurveyItem(
+        survey.survey_id,
+        patient_id=survey.patient_id,
+        case_id=survey.case_id,
+        episode=survey.episode,
+        visit_id=survey.visit_id,
+        clinic_id=survey.clinic_id,
+        therapist_id=survey.therapist_id,
+        touchpoint=survey.touchpoint,
+        occurred_at=survey.occurred_at,
+        due_at=survey.due_at,
+        language=survey.language,
+    )
+    try:
+        item.save(condition=SurveyItem.survey_id.does_not_exist())
+    except PutError as error:
+        if condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def get(survey_id: str) -> Survey | None:
+    """The survey as last written, or None."""
+    try:
+        return to_survey(SurveyItem.get(survey_id, consistent_read=True))
+    except DoesNotExist:
+        return None
+
+
+def get_many(survey_ids: Iterable[str]) -> dict[str, Survey]:
+    """The surveys among these ids that exist, as last written, by id."""
+    found = SurveyItem.batch_get(sorted(set(survey_ids)), consistent_read=True)
+    return {item.survey_id: to_survey(item) for item in found}
+
+
+def of_patient(patient_id: str) -> list[Survey]:
+    """All surveys of a patient; one made in the last second may be missing (the index follows the table)."""
+    return list(get_many(item.survey_id for item in SurveyItem.by_patient.query(patient_id)).values())
+
+
+def move(survey: Survey) -> bool:
+    """Write where and when an unsent survey's changed visit puts it; False if it was sent or answered meanwhile."""
+    item = SurveyItem
+    return _update(
+        survey.survey_id,
+        [
+            item.case_id.set(survey.case_id),
+            item.episode.set(survey.episode),
+            item.visit_id.set(survey.visit_id),
+            item.clinic_id.set(survey.clinic_id),
+            item.therapist_id.set(survey.therapist_id),
+            item.occurred_at.set(survey.occurred_at),
+            item.due_at.set(survey.due_at),
+        ],
+        item.sent_at.does_not_exist() & item.version.does_not_exist() & item.survey_id.exists(),
+    )
+
+
+def mark_sent(survey_id: str, sent_at: datetime) -> None:
+    """Note when the survey was sent; the first moment stays."""
+    _update(
+        survey_id,
+        [SurveyItem.sent_at.set(sent_at), SurveyItem.unsent_reason.remove(), *_changed()],
+        SurveyItem.survey_id.exists() & SurveyItem.sent_at.does_not_exist(),
+    )
+
+
+def mark_unsent(survey_id: str, reason: str) -> None:
+    """Note why the survey was never sent (or is not known to have been); nothing if it was."""
+    _update(
+        survey_id,
+        [SurveyItem.unsent_reason.set(reason), *_changed()],
+        SurveyItem.survey_id.exists() & SurveyItem.sent_at.does_not_exist(),
+    )
+
+
+def owed(pending_reaction: str, until: datetime) -> Iterator[str]:
+    """The ids of surveys answered by then to which exactly this is still owed, oldest first."""
+    for item in SurveyItem.owed_reactions.query(pending_reaction, SurveyItem.answered_at <= until):
+        yield item.survey_id
+
+
+def settle_reaction(survey: Survey, rest: str, alerted_comment: str | None = None) -> bool:
+    """Note that the first owed reaction to this version is done; False if the answer changed meanwhile.
+
+    With `alerted_comment`, the hash of the comment, also notes what the staff were alerted to.
+    """
+    item = SurveyItem
+    actions: list[Action] = [item.pending_reaction.set(rest) if rest else item.pending_reaction.remove()]
+    if alerted_comment is not None and survey.category:
+        actions += [item.alerted_category.set(survey.category), item.alerted_comment.set(alerted_comment)]
+    return _update(
+        survey.survey_id,
+        actions,
+        (item.version == survey.version) & (item.pending_reaction == survey.pending_reaction),
+    )
+
+
+def uncounted() -> Iterator[str]:
+    """The ids of all surveys that changed since they were last counted."""
+    for item in SurveyItem.uncounted_index.query(UNCOUNTED):
+        yield item.survey_id
+
+
+def _changed() -> list[Action]:
+    return [SurveyItem.uncounted.set(UNCOUNTED), SurveyItem.revision.add(1)]
+
+
+def counted_actions(counted: Counted) -> list[Action]:
+    """What an update that counts a survey writes to it."""
+    return [SurveyItem.counted.set(asdict(counted)), SurveyItem.uncounted.remove()]
+
+
+def _update(survey_id: str, actions: list[Action], condition: Condition) -> bool:
+    try:
+        SurveyItem(survey_id).update(actions, condition=condition)
+    except UpdateError as error:
+        if condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def to_survey(item: SurveyItem) -> Survey:
+    """The stored item as the domain knows it."""
+    counted = item.counted
+    return Survey(
+        survey_id=item.survey_id,
+        patient_id=item.patient_id,
+        case_id=item.case_id,
+        episode=item.episode,
+        visit_id=item.visit_id,
+        clinic_id=item.clinic_id,
+        therapist_id=item.therapist_id,
+        touchpoint=item.touchpoint,
+        occurred_at=item.occurred_at,
+        due_at=item.due_at,
+        language=Language(item.language),
+        token_hashes=frozenset(item.token_hashes or ()),
+        expires_at=item.expires_at,
+        sent_at=item.sent_at,
+        unsent_reason=item.unsent_reason or "",
+        score=None if item.score is None else int(item.score),
+        category=Category(item.category) if item.category else None,
+        comment=item.comment or "",
+        version=int(item.version or 0),
+        first_answered_at=item.first_answered_at,
+        answered_at=item.answered_at,
+        pending_reaction=item.pending_reaction or "",
+        alerted_category=Category(item.alerted_category) if item.alerted_category else None,
+        alerted_comment=item.alerted_comment or "",
+        revision=int(item.revision or 0),
+        counted=Counted(**{**counted, "funnel": tuple(counted["funnel"])}) if counted else None,
+    )
