@@ -25,3 +25,15 @@ class FakeMailer:
     def to(self, address: str) -> list[Mail]:
         """What this address received."""
         return [mail for mail in self.sent if address in mail.to]
+
+
+class FakeContext:
+    """A Lambda context with time left."""
+
+    def __init__(self, request_id: str = "run-1", seconds_left: float = 300) -> None:
+        self.aws_request_id = request_id
+        self.seconds_left = seconds_left
+
+    def get_remaining_time_in_millis(self) -> int:
+        """What Lambda would say."""
+        return int(self.seconds_left * 1000)

@@ -67,7 +67,7 @@ class SesMailer:
 
     def __init__(self, client: Any = None) -> None:
         """Connections are fresh: a mailer lives for one run."""
-        self._client = client or _ses_client()
+        self._client = client or ses_client()
 
     def send(self, mail: Mail) -> str:
         """Send one mail; a server fault or a broken connection is `MailOutcomeUnknown`."""
@@ -99,7 +99,8 @@ class SesMailer:
         return str(answer["MessageId"])
 
 
-def _ses_client() -> Any:
+def ses_client() -> Any:
+    """A client with connections of its own and no retries."""
     import boto3
     from botocore.config import Config
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pynamodb.attributes import BooleanAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -15,7 +14,7 @@ from pynamodb.transactions import TransactWrite
 from shared.domain.message import Message, MessageKind, MessageState
 from shared.domain.patient import Patient
 from shared.storage.conditions import condition_failed
-from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem
+from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem, connection
 from shared.storage.patients import pause_began_before
 
 DUE_SHARD = "due#0"
@@ -130,7 +129,7 @@ def claim(claim: Claim) -> bool:
     # The same token on a retry that the network swallowed makes DynamoDB answer as it did the first time.
     request = hashlib.sha256(f"{message.message_id} {message.attempt} {claim.token_hash}".encode()).hexdigest()[:36]
     try:
-        with TransactWrite(connection=_connection(), client_request_token=request) as transaction:
+        with TransactWrite(connection=connection(), client_request_token=request) as transaction:
             transaction.update(
                 MessageItem(message.message_id),
                 actions=[
@@ -291,10 +290,6 @@ def _update(message_id: str, actions: list[Action], condition: Condition) -> boo
             return False
         raise
     return True
-
-
-def _connection() -> Connection:
-    return Connection()
 
 
 def _to_message(item: MessageItem) -> Message:

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
+from moto import backends, mock_aws
 
 from shared import config
-from shared.hash_key import hash_key
-from shared.storage import dynamodb, models, settings
+from shared.storage import models, settings
 from tests.fakes import FakeMailer
 
 _MODELS = (
@@ -25,27 +25,36 @@ _MODELS = (
 )
 
 
-def _forget() -> None:
-    """Drop what the process kept from an earlier test: clients, connections, settings."""
-    for model in _MODELS:
-        model._connection = None
-    dynamodb.client.cache_clear()
-    hash_key.cache_clear()
-    settings._kept.clear()
-    config.practice.cache_clear()
+@pytest.fixture(scope="session")
+def moto() -> Iterator[None]:
+    """One simulated account for all tests: making clients is what takes time."""
+    with mock_aws():
+        yield
 
 
 @pytest.fixture
-def aws() -> Iterator[None]:
+def aws(moto: None) -> None:
     """Empty tables, an empty intake bucket and the hash key."""
-    with mock_aws():
-        _forget()
-        for model in _MODELS:
-            model.create_table(billing_mode="PAY_PER_REQUEST")
-        boto3.client("s3").create_bucket(Bucket=os.environ["INTAKE_BUCKET"])
-        boto3.client("secretsmanager").create_secret(Name=os.environ["HASH_KEY_SECRET"], SecretString="0" * 64)
-        yield
-        _forget()
+    for service in ("dynamodb", "dynamodbstreams", "s3", "secretsmanager"):
+        backends.get_backend(service).reset()
+    for model in _MODELS:
+        model.create_table(billing_mode="PAY_PER_REQUEST")
+    s3_client().create_bucket(Bucket=os.environ["INTAKE_BUCKET"])
+    secrets_client().create_secret(Name=os.environ["HASH_KEY_SECRET"], SecretString="0" * 64)
+    config.practice.cache_clear()
+    settings._kept.clear()
+
+
+@cache
+def s3_client() -> Any:
+    """The intake's client."""
+    return boto3.client("s3")
+
+
+@cache
+def secrets_client() -> Any:
+    """Where the hash key lies."""
+    return boto3.client("secretsmanager")
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What happens, and when: one folder a Lambda function."""

@@ -1,0 +1,1 @@
+"""Scheduled: claims the patient messages that are due and sends them."""

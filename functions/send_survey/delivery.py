@@ -1,0 +1,197 @@
+"""Sending one message: claim it, call the provider once, write down what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from functions.send_survey.pace import Pace
+from shared.domain.eligibility import ADDRESS_REST, REVIEW_PAUSE, Decision, Situation, Verdict, decide
+from shared.domain.identity import address_key, message_id, new_token
+from shared.domain.message import Message, MessageKind
+from shared.domain.patient import Patient
+from shared.mail import letters
+from shared.mail.mailer import (
+    Mail,
+    Mailer,
+    MailOutcomeUnknown,
+    MailRefused,
+    MailThrottled,
+    SendingStopped,
+)
+from shared.storage import activity, addresses, messages, patients, surveys
+
+LEASE = timedelta(seconds=600)  # longer than the function's timeout: a lease that ran out has no living holder
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one message: `sent`, `skipped`, `deferred`, `unknown` or `failed`, and why."""
+
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What the messages of one run share."""
+
+    as_of: datetime
+    now: Callable[[], datetime]
+    mailer: Mailer
+    pace: Pace
+    public_url: str
+    key: bytes
+
+
+def settle(situation: Situation, decision: Decision, sender: Sender) -> Result:
+    """Carry out a decision that ends in no mail."""
+    message = situation.message
+    match decision.verdict:
+        case Verdict.SKIP:
+            if not messages.skip(message.message_id, message.attempt, decision.reason, sender.now()):
+                return Result("deferred", "in_progress")
+            if message.kind is MessageKind.SURVEY:
+                surveys.mark_unsent(message.survey_id, decision.reason)
+            return Result("skipped", decision.reason)
+        case Verdict.GIVE_UP:
+            return _give_up(message, message.attempt)
+        case _:
+            return Result("deferred", decision.reason)
+
+
+def deliver(situation: Situation, sender: Sender) -> Result:
+    """Send the message at most once, whatever happens in between.
+
+    The claim reserves message, patient and address; `calling` is written just before the one call to the provider;
+    whoever finds `calling` with a lease that ran out must take it for sent.
+    """
+    message, patient = situation.message, situation.patient
+    if patient is None:
+        return Result("deferred", "no_address")
+    token, token_hash = new_token(message.survey_id)
+    mail = _letter(situation, patient, token, sender.public_url)
+    claim = messages.Claim(
+        message=message,
+        patient=patient,
+        address_key=address_key(sender.key, patient.email),
+        token_hash=token_hash,
+        expires_at=sender.now() + situation.practice.link_lifetime,
+        as_of=sender.as_of,
+        now=sender.now(),
+        lease=LEASE,
+        pause=situation.practice.pause,
+        address_rest=ADDRESS_REST,
+        review_pause=REVIEW_PAUSE,
+    )
+    if not messages.claim(claim):
+        return _refused(situation, sender)
+    attempt = message.attempt + 1
+    sender.pace.wait()
+    if not messages.begin_call(message.message_id, attempt):
+        return Result("deferred", "in_progress")
+    try:
+        ses_id = sender.mailer.send(mail)
+    except MailThrottled:
+        messages.release(message.message_id, attempt)
+        return Result("deferred", "throttled")
+    except SendingStopped:
+        messages.release(message.message_id, attempt)
+        return Result("deferred", "sending_stopped")
+    except MailRefused:
+        messages.fail(message.message_id, attempt, "refused")
+        if message.kind is MessageKind.SURVEY:
+            surveys.mark_unsent(message.survey_id, "refused")
+        return Result("failed", "refused")
+    except MailOutcomeUnknown:
+        return _give_up(message, attempt)
+    _write_down(situation, sender.as_of)
+    # Last of all: a crash before this leaves `calling`, which ends as unknown, never as a second mail.
+    messages.finish_call(message.message_id, attempt, ses_id, sender.as_of)
+    return Result("sent")
+
+
+def _refused(situation: Situation, sender: Sender) -> Result:
+    """The claim's conditions said no: read again and let the rules say why."""
+    message, patient = situation.message, situation.patient
+    fresh = messages.get(message.message_id)
+    person = patients.get(message.patient_id)
+    if fresh is None or fresh.attempt != message.attempt:
+        return Result("deferred", "in_progress")
+    key = address_key(sender.key, person.email) if person and person.email else ""
+    again = Situation(
+        message=fresh,
+        survey=surveys.get(message.survey_id),
+        patient=person,
+        address=addresses.get_many([key]).get(key) if key else None,
+        clinic=situation.clinic,
+        practice=situation.practice,
+        superseded=situation.superseded,
+    )
+    decision = decide(again, sender.as_of, sender.now())
+    if decision.verdict is Verdict.SEND:  # it changed twice in between; the next run finds it at rest
+        return Result("deferred", "address_changed" if person and patient and person.email != patient.email else "busy")
+    return settle(again, decision, sender)
+
+
+def _give_up(message: Message, attempt: int) -> Result:
+    if not messages.give_up(message.message_id, attempt):
+        return Result("deferred", "in_progress")
+    if message.kind is MessageKind.SURVEY:
+        surveys.mark_unsent(message.survey_id, "unknown")
+    return Result("unknown")
+
+
+def _write_down(situation: Situation, as_of: datetime) -> None:
+    message, practice = situation.message, situation.practice
+    if message.kind is MessageKind.SURVEY:
+        surveys.mark_sent(message.survey_id, as_of)
+        if practice.reminder_after:
+            remind_at = as_of + practice.reminder_after
+            messages.create(
+                Message(
+                    message_id=message_id(message.survey_id, MessageKind.REMINDER),
+                    kind=MessageKind.REMINDER,
+                    patient_id=message.patient_id,
+                    survey_id=message.survey_id,
+                    clinic_id=message.clinic_id,
+                    touchpoint=message.touchpoint,
+                    occurred_at=remind_at,
+                    due_at=remind_at,
+                )
+            )
+    activity.note(
+        message.patient_id,
+        f"{message.kind}_sent",
+        as_of,
+        message.message_id,
+        survey_id=message.survey_id,
+        message_id=message.message_id,
+        detail=message.touchpoint,
+    )
+
+
+def _letter(situation: Situation, patient: Patient, token: str, public_url: str) -> Mail:
+    message, clinic = situation.message, situation.clinic
+    tags = {"message_id": message.message_id, "survey_id": message.survey_id}
+    unsubscribe_link = f"{public_url}/u/{token}"
+    if message.kind is MessageKind.REVIEW:
+        return letters.review_request(
+            patient.language,
+            situation.practice,
+            clinic,
+            first_name=patient.first_name,
+            to=patient.email,
+            unsubscribe_link=unsubscribe_link,
+            tags=tags,
+        )
+    return letters.survey(
+        patient.language,
+        situation.practice,
+        clinic,
+        first_name=patient.first_name,
+        to=patient.email,
+        survey_link=f"{public_url}/s/{token}",
+        unsubscribe_link=unsubscribe_link,
+        is_reminder=message.kind is MessageKind.REMINDER,
+        tags=tags,
+    )
