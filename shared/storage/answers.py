@@ -27,11 +27,16 @@ class OpenSurvey:
     language: str
     score: int | None
     first_answered_at: datetime | None
-    versions: int
+    version: int  # how many answers were accepted
 
     def changeable_until(self, edit_window: timedelta) -> datetime | None:
         """When the answer becomes final; None before there is one."""
         return self.first_answered_at + edit_window if self.first_answered_at else None
+
+    def is_closed(self, now: datetime, edit_window: timedelta) -> bool:
+        """Whether the answer can be changed no longer."""
+        until = self.changeable_until(edit_window)
+        return until is not None and (now > until or self.version >= MAX_VERSIONS)
 
 
 class Outcome(Enum):
@@ -56,7 +61,8 @@ def record(
 ) -> tuple[Outcome, OpenSurvey | None]:
     """Store the answer in one conditional write that also notes what must follow.
 
-    The last accepted answer counts. An identical resubmission changes nothing. Refused: a secret the survey does not
+    The last accepted answer counts; an empty comment leaves an earlier one, which the page does not show, as it is.
+    An identical resubmission changes nothing. Refused: a secret the survey does not
     hold, an expired link, an answer older than the edit window, or the twentieth change.
     """
     category = classify(answer.score)
@@ -92,7 +98,9 @@ def record(
             TableName=setting("SURVEYS_TABLE"),
             Key={"survey_id": {"S": token.survey_id}},
             UpdateExpression=(
-                "SET score = :score, #comment = :comment, category = :category, answered_at = :now,"
+                "SET score = :score, #comment = "
+                + (":comment" if answer.comment else "if_not_exists(#comment, :comment)")
+                + ", category = :category, answered_at = :now,"
                 " first_answered_at = if_not_exists(first_answered_at, :now),"
                 " answers = list_append(if_not_exists(answers, :none), :answer), uncounted = :yes"
                 + (", pending_reaction = :pending" if pending_reaction else "")
@@ -101,8 +109,8 @@ def record(
             ),
             ConditionExpression=(
                 "contains(token_hashes, :secret) AND expires_at > :now AND (attribute_not_exists(version) OR"
-                " (first_answered_at >= :editable AND size(answers) < :most"
-                " AND (score <> :score OR #comment <> :comment)))"
+                " (first_answered_at >= :editable AND version < :most AND "
+                + ("(score <> :score OR #comment <> :comment)))" if answer.comment else "score <> :score))")
             ),
             ExpressionAttributeNames={"#comment": "comment"},
             ExpressionAttributeValues=values,
@@ -121,7 +129,7 @@ def _refused(
     if survey is None or item is None:
         return Outcome.UNKNOWN, None
     # The patient's own second tap, or our own write retried after its answer was lost.
-    if survey.score == answer.score and item.get("comment", {}).get("S") == answer.comment:
+    if survey.score == answer.score and answer.comment in ("", item.get("comment", {}).get("S")):
         return Outcome.UNCHANGED, survey
     return Outcome.CLOSED, survey
 
@@ -143,5 +151,5 @@ def _to_open(item: dict[str, Any]) -> OpenSurvey:
         language=item.get("language", {"S": "en"})["S"],
         score=int(item["score"]["N"]) if "score" in item else None,
         first_answered_at=parse_instant(first["S"]) if first else None,
-        versions=len(item.get("answers", {}).get("L", ())),
+        version=int(item["version"]["N"]) if "version" in item else 0,
     )

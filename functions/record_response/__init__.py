@@ -1,0 +1,1 @@
+"""The patient's survey page: GET shows it, POST records the answer."""

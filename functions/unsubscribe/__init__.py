@@ -1,0 +1,1 @@
+"""GET asks whether to stop the mails, POST stops them."""
