@@ -22,7 +22,7 @@ test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready ## Run every test
 	@$(DEV) -m pytest $(PYTEST)
 
 up: .venvs/dev/ready .venvs/ministack/ready ## Deploy the stack to this machine: make up PARAMETERS='SurveyDelayHours=0 …'
-	@$(DEV) -m local.stack up $(PARAMETERS)
+	@$(DEV) -m local.stack up
 
 down: .venvs/dev/ready ## End what `make up` started
 	@$(DEV) -m local.stack down

@@ -1,0 +1,468 @@
+"""`make up` and `make down`: the template that a practice deploys, deployed to this machine.
+
+Everything listens on 127.0.0.1 on free ports and lives in one state folder (`.local`), so two checkouts can be up
+at once. Nothing of the caller's AWS settings or proxies is used.
+"""
+
+import argparse
+import http.client
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.build import build, for_interpreter
+from local.processes import NotReady, Processes, wait_until
+from local.template import ROOT, events, functions, load_template
+
+STATE = ROOT / ".local"
+REGION = "us-east-1"
+STACK_NAME = "careloop"
+MINISTACK = ROOT / ".venvs" / "ministack" / "bin" / "python"
+PRESET = {
+    "PracticeName": "Riverside Physical Therapy",
+    "PracticeTimeZone": "America/New_York",
+    "SenderAddress": "surveys@riverside.example",
+    "ReplyToAddress": "frontdesk@riverside.example",
+    "PostalAddress": "1 River Street, Springfield, NY 10001",
+    "AdminAddresses": "admin@riverside.example",
+    "ReviewLinks": "https://reviews.example/riverside",
+    "SchedulesEnabled": "false",
+}
+_ARTIFACTS = "careloop-artifacts"
+# ministack has no option for being recognised; the state folder comes as the last argument.
+_RUN_MINISTACK = "import sys; from ministack.app import main; sys.argv = ['ministack']; main()"
+
+
+class StackFailed(Exception):
+    """The stack is not up; the message says why."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack, as `stack.json` describes it to tools."""
+
+    endpoint_url: str
+    region: str
+    stack_name: str
+    public_url: str
+    mailbox_url: str
+    dashboard_url: str
+    outputs: dict[str, str]
+    patient_api_url: str
+    functions: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A client of one AWS service of this stack."""
+        return client(service, self.endpoint_url)
+
+    def invoke(self, function: str, event: object) -> Any:
+        """Run a function by its logical id and return its result; raise StackFailed if it failed."""
+        answer = self.client("lambda").invoke(FunctionName=self.functions[function], Payload=json.dumps(event))
+        payload = answer["Payload"].read()
+        if "FunctionError" in answer:
+            raise StackFailed(f"{function} failed: {payload.decode()}")
+        return json.loads(payload) if payload else None
+
+    def mails(self) -> list[dict[str, Any]]:
+        """Every mail since the start, oldest first."""
+        host = self.mailbox_url.removeprefix("http://").partition("/")[0]
+        status, body = _get(host, "/mailbox/messages.json")
+        if status != 200:
+            raise StackFailed(f"the mailbox answers {status}")
+        found: list[dict[str, Any]] = json.loads(body)
+        return found
+
+
+def up(state: Path = STATE, parameters: Mapping[str, str] | None = None, *, iam: bool = False) -> Stack:
+    """Start everything afresh and deploy the template; leave nothing running if that fails.
+
+    `iam` makes the emulator refuse what the functions' roles do not allow.
+    """
+    down(state)
+    state.mkdir(parents=True, exist_ok=True)
+    processes = Processes(state)
+    try:
+        endpoint = _start_ministack(processes, state, iam=iam)
+        public_url = _start_front(processes, state, endpoint)
+        stack = _deploy(endpoint, public_url, {**PRESET, "PublicBaseUrl": public_url, **(parameters or {})})
+    except BaseException:
+        processes.end()
+        raise
+    temporary = state / "stack.json.new"
+    temporary.write_text(json.dumps(asdict(stack), indent=2) + "\n")
+    temporary.rename(state / "stack.json")
+    return stack
+
+
+def down(state: Path = STATE) -> bool:
+    """End what `up` started in this folder; say whether anything was running."""
+    if not state.exists():
+        return False
+    ended = Processes(state).end()
+    (state / "stack.json").unlink(missing_ok=True)
+    shutil.rmtree(state / "tmp", ignore_errors=True)  # a dying worker may still hold files there
+    return bool(ended)
+
+
+def read_stack(state: Path = STATE) -> Stack:
+    """The stack that is up; StackFailed if none is."""
+    try:
+        return Stack(**json.loads((state / "stack.json").read_text()))
+    except FileNotFoundError:
+        raise StackFailed("no stack is up: run `make up`") from None
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """A client of the local endpoint, whatever AWS profile, credentials or proxy the caller's shell has."""
+    unset = (None, None, None, None)
+    nowhere = (None, None, os.devnull, None)
+    session = botocore.session.Session(
+        session_vars={"profile": unset, "config_file": nowhere, "credentials_file": nowhere}
+    )
+    return session.create_client(
+        service,
+        region_name=REGION,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False, read_timeout=1000),
+    )
+
+
+def _start_ministack(processes: Processes, state: Path, *, iam: bool) -> str:
+    if not MINISTACK.exists():
+        raise StackFailed("ministack is not installed: run `make up`, which installs it")
+    temporary = state / "tmp"
+    temporary.mkdir(exist_ok=True)
+    for _ in range(5):  # somebody else may take the free port first
+        port = _free_port()
+        environment = _environment(state) | {
+            "AUTH": str(iam).lower(),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "MINISTACK_REGION": REGION,
+            "TMPDIR": str(temporary),
+        }
+        process = processes.start("ministack", [str(MINISTACK), "-c", _RUN_MINISTACK], environment)
+        host = f"127.0.0.1:{port}"
+
+        def settled(process: "subprocess.Popen[str]" = process, host: str = host) -> bool:
+            return process.poll() is not None or _answers(host, "/_ministack/ready")
+
+        wait_until(settled, 60, f"ministack does not answer; see {state / 'ministack.log'}")
+        if _left_alone(process):
+            return f"http://{host}"
+    raise StackFailed(f"ministack does not start; see {state / 'ministack.log'}")
+
+
+def _start_front(processes: Processes, state: Path, endpoint: str) -> str:
+    """The front chooses its own port and says it."""
+    command = [sys.executable, str(ROOT / "local" / "front.py"), endpoint]
+    process = processes.start("front", command, _environment(state), heard=True)
+    address = process.stdout.readline().strip() if process.stdout else ""
+    if not address or not _left_alone(process):
+        raise StackFailed(f"the front server does not start; see {state / 'front.log'}")
+    return address
+
+
+def _left_alone(process: "subprocess.Popen[str]") -> bool:
+    """Let a process go on without us; False if it has already ended."""
+    alive = process.poll() is None
+    if process.stdout:
+        process.stdout.close()
+    if alive:
+        process.returncode = 0  # else Python warns that it still runs
+    return alive
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """What the processes may know: nothing of the caller's AWS settings, proxies or Python paths."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(state),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONNOUSERSITE": "1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def _deploy(endpoint: str, public_url: str, parameters: dict[str, str]) -> Stack:
+    template = load_template()
+    _check_parameters(template, parameters)
+    client("sesv2", endpoint).create_email_identity(EmailIdentity=parameters["SenderAddress"])
+    key = _upload_artifact(endpoint)
+    packaged = json.loads(json.dumps(template))
+    packaged["Globals"]["Function"]["CodeUri"] = {"Bucket": _ARTIFACTS, "Key": key}
+    for name in functions(packaged):
+        packaged["Resources"][name].pop("Metadata")
+    # As `sam deploy` does: the template is larger than what a call may carry.
+    client("s3", endpoint).put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(packaged).encode())
+    cloudformation = client("cloudformation", endpoint)
+    try:
+        cloudformation.create_stack(
+            StackName=STACK_NAME,
+            TemplateURL=f"{endpoint}/{_ARTIFACTS}/template.json",
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+    except ClientError as error:
+        raise StackFailed(error.response["Error"]["Message"]) from error
+    return _wait_for_stack(endpoint, public_url, template)
+
+
+def _check_parameters(template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+    unknown = parameters.keys() - template["Parameters"].keys()
+    if unknown:
+        known = ", ".join(template["Parameters"])
+        raise StackFailed(f"no such parameter: {', '.join(sorted(unknown))}. There are: {known}")
+
+
+def _upload_artifact(endpoint: str) -> str:
+    """Build for the emulator's interpreter, on which it runs the functions, and upload."""
+    folder = ROOT / ".aws-sam" / "local"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _temporary_folder(folder) as artifact:
+        build(artifact, for_interpreter(str(MINISTACK)))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
+            for path in sorted(artifact.rglob("*")):
+                archive.write(path, path.relative_to(artifact))
+    storage = client("s3", endpoint)
+    storage.create_bucket(Bucket=_ARTIFACTS)
+    storage.put_object(Bucket=_ARTIFACTS, Key="artifact.zip", Body=packed.getvalue())
+    return "artifact.zip"
+
+
+@contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    folder = parent / f"artifact-{os.getpid()}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # not there when the build failed early
+
+
+def _wait_for_stack(endpoint: str, public_url: str, template: dict[str, Any]) -> Stack:
+    cloudformation = client("cloudformation", endpoint)
+
+    def described() -> dict[str, Any]:
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        return found
+
+    wait_until(lambda: not described()["StackStatus"].endswith("_IN_PROGRESS"), 120, "the deployment does not end")
+    stack = described()
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        told = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+        reasons = [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in told
+            if event["ResourceStatus"].endswith("FAILED")
+        ]
+        raise StackFailed("\n".join([f"the deployment ended as {stack['StackStatus']}", *reasons]))
+    listed = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    resources = {resource["LogicalResourceId"]: resource for resource in listed}
+    _check_everything_exists(endpoint, template, resources)
+    _put_gateway_responses(endpoint, template, resources)
+    physical = {name: resource["PhysicalResourceId"] for name, resource in resources.items()}
+    return Stack(
+        endpoint_url=endpoint,
+        region=REGION,
+        stack_name=STACK_NAME,
+        public_url=public_url,
+        mailbox_url=f"{public_url}/mailbox",
+        dashboard_url="",
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
+        patient_api_url=f"{endpoint}/_aws/execute-api/{physical['PatientApi']}/live",
+        functions={name: physical[name] for name in functions(template)},
+        tables={name: physical[name] for name in template["Resources"] if name.endswith("Table")},
+    )
+
+
+def _check_everything_exists(endpoint: str, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> None:
+    """Find each resource, route, stream mapping, schedule and upload trigger: the emulator skips some in silence."""
+    missing = [
+        name
+        for name, resource in template["Resources"].items()
+        if "Condition" not in resource
+        and resources.get(name, {}).get("ResourceStatus") != "CREATE_COMPLETE"
+        and resource["Type"] != "AWS::Serverless::Function"
+        and resource["Type"] != "AWS::Serverless::Api"
+    ]
+    for name, function in functions(template).items():
+        if name not in resources:
+            missing.append(name)
+            continue
+        physical = resources[name]["PhysicalResourceId"]
+        missing += _missing_routes(endpoint, name, function, resources)
+        missing += _missing_mappings(endpoint, name, function, physical)
+        missing += _missing_schedules(endpoint, name, function, resources, physical)
+        missing += _missing_triggers(endpoint, name, function, resources, physical)
+    if missing:
+        raise StackFailed(f"deployed without: {', '.join(missing)}")
+
+
+def _missing_routes(
+    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]]
+) -> list[str]:
+    wanted = {(event["Method"].upper(), event["Path"]) for event in events(function, "Api").values()}
+    if not wanted:
+        return []
+    api = resources["PatientApi"]["PhysicalResourceId"]
+    found = client("apigateway", endpoint).get_resources(restApiId=api, embed=["methods"])["items"]
+    there = {(method, item["path"]) for item in found for method in item.get("resourceMethods", {})}
+    return [f"{name} {method} {path}" for method, path in sorted(wanted - there)]
+
+
+def _missing_mappings(endpoint: str, name: str, function: dict[str, Any], physical: str) -> list[str]:
+    wanted = [event["FilterCriteria"] for event in events(function, "DynamoDB").values()]
+    if not wanted:
+        return []
+    mappings = client("lambda", endpoint).list_event_source_mappings(FunctionName=physical)["EventSourceMappings"]
+    there = [mapping.get("FilterCriteria") for mapping in mappings if mapping["State"] == "Enabled"]
+    return [f"{name} stream mapping {criteria}" for criteria in wanted if criteria not in there]
+
+
+def _missing_schedules(
+    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
+) -> list[str]:
+    scheduler = client("scheduler", endpoint)
+    missing = []
+    for event_name, event in events(function, "ScheduleV2").items():
+        resource = resources.get(name + event_name)
+        if resource is None:
+            missing.append(f"{name} schedule {event_name}")
+            continue
+        schedule = scheduler.get_schedule(Name=resource["PhysicalResourceId"].rpartition("/")[2])
+        target = schedule["Target"]["Arn"].split(":function:", 1)[1]
+        if (schedule["ScheduleExpression"], target) != (event["ScheduleExpression"], physical):
+            missing.append(f"{name} schedule {event_name} as described")
+    return missing
+
+
+def _missing_triggers(
+    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
+) -> list[str]:
+    wanted = [event for event in events(function, "S3").values()]
+    if not wanted:
+        return []
+    bucket = resources["IntakeBucket"]["PhysicalResourceId"]
+    configuration = client("s3", endpoint).get_bucket_notification_configuration(Bucket=bucket)
+    there = [
+        rule["Value"]
+        for trigger in configuration.get("LambdaFunctionConfigurations", [])
+        if trigger["LambdaFunctionArn"].endswith(f":function:{physical}")
+        for rule in trigger["Filter"]["Key"]["FilterRules"]
+    ]
+    prefixes = [rule["Value"] for event in wanted for rule in event["Filter"]["S3Key"]["Rules"]]
+    return [f"{name} upload trigger for {prefix}" for prefix in prefixes if prefix not in there]
+
+
+def _put_gateway_responses(endpoint: str, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> None:
+    """Give the API the pages it answers with itself: the emulator does not read them from where SAM puts them."""
+    pages = {name: page["Html"] for name, page in template["Mappings"]["GatewayPage"].items()}
+    apigateway = client("apigateway", endpoint)
+    api = resources["PatientApi"]["PhysicalResourceId"]
+    for kind, response in template["Resources"]["PatientApi"]["Properties"]["GatewayResponses"].items():
+        status = {"statusCode": str(response["StatusCode"])} if "StatusCode" in response else {}
+        headers = response["ResponseParameters"]["Headers"]
+        templates = response["ResponseTemplates"]
+        apigateway.put_gateway_response(
+            restApiId=api,
+            responseType=kind,
+            responseParameters={f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            responseTemplates={name: pages[value["Fn::FindInMap"][1]] for name, value in templates.items()},
+            **status,
+        )
+    apigateway.create_deployment(restApiId=api, stageName="live")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(host: str, path: str) -> bool:
+    try:
+        return _get(host, path)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _get(host: str, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def parse_parameters(text: str, known: Mapping[str, object]) -> dict[str, str]:
+    """`A=b C=d`: values may hold commas, and spaces if quoted (`C="d e"`) or if no word looks like a parameter.
+
+    A word such as `Yelp=https://…` belongs to the value before it: review links have labels.
+    """
+    parameters: dict[str, str] = {}
+    current = ""
+    for word in shlex.split(text):
+        name, equals, value = word.partition("=")
+        if equals and name in known:
+            current = name
+            parameters[name] = value
+        elif current and not (re.fullmatch(r"[A-Z][A-Za-z]+", name) and equals and "://" not in value):
+            parameters[current] += f" {word}"
+        else:
+            raise StackFailed(f"no such parameter: {word}. There are: {', '.join(known)}")
+    return parameters
+
+
+def main() -> int:
+    """The command line; 1 and a message when the stack does not come up."""
+    parser = argparse.ArgumentParser(description="Start or end the local stack.")
+    parser.add_argument("command", choices=["up", "down"])
+    arguments = parser.parse_args()
+    if arguments.command == "down":
+        print("The local stack has ended." if down() else "No local stack is up.")
+        return 0
+    try:
+        given = parse_parameters(os.environ.get("PARAMETERS", ""), load_template()["Parameters"])
+        if Processes(STATE).running():
+            print("The local stack is up already: starting it afresh.")
+        stack = up(STATE, given)
+    except (StackFailed, NotReady) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    print(f"The local stack is up.\n  pages and mailbox  {stack.public_url}\n  AWS endpoint       {stack.endpoint_url}")
+    print(f"  described in       {STATE.name}/stack.json\nEnd it with: make down")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
