@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Front
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 (the name http.server calls)
+    def do_GET(self) -> None:
         """Pages of our own, or the API's."""
         path = self.path.partition("?")[0]
         if path.startswith(("/s/", "/u/")):
@@ -96,11 +96,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._page("Not here", "<p>There is no such page.</p>", status=404)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         """As GET, without the body."""
         self.do_GET()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Only the API takes forms."""
         if self.path.startswith(("/s/", "/u/")):
             self._forward()
@@ -161,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the paths are links that open surveys."""
 
 
@@ -173,8 +173,8 @@ def _mailbox(mails: list[dict[str, Any]]) -> str:
     if not mails:
         return "<p>No mail yet.</p>"
     rows = [
-        f'<tr><td><a href="/mailbox/{number}">{escape(mail["subject"])}</a></td><td>{escape(", ".join(mail["to"]))}</td>'
-        f"<td>{_time(mail)}</td></tr>"
+        f'<tr><td><a href="/mailbox/{number}">{escape(mail["subject"])}</a></td>'
+        f"<td>{escape(', '.join(mail['to']))}</td><td>{_time(mail)}</td></tr>"
         for number, mail in enumerate(mails, start=1)
     ]
     return f"<table><tr><th>Subject</th><th>To</th><th>Sent</th></tr>{''.join(reversed(rows))}</table>"

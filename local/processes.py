@@ -3,9 +3,9 @@
 import contextlib
 import json
 import os
+import platform
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +85,7 @@ def wait_until(ready: Callable[[], bool], seconds: float, otherwise: str) -> Non
 
 
 def _last_argument_is(pid: int, argument: str) -> bool:
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2:] == [argument.encode(), b""]
         except (FileNotFoundError, ProcessLookupError):

@@ -366,7 +366,7 @@ def _missing_schedules(
 def _missing_triggers(
     endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
 ) -> list[str]:
-    wanted = [event for event in events(function, "S3").values()]
+    wanted = list(events(function, "S3").values())
     if not wanted:
         return []
     bucket = resources["IntakeBucket"]["PhysicalResourceId"]
