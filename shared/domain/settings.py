@@ -170,8 +170,8 @@ def parse_days(text: str) -> frozenset[int]:
     """`Mon-Sat`, `Mon,Wed,Fri` or both; a range may run over the weekend (`Fri-Mon`)."""
     days: set[int] = set()
     for part in re.split(r"[,; ]+", text.strip()):
-        first, _, last = part.partition("-")
-        start, end = _weekday(first), _weekday(last or first)
+        first, is_range, last = part.partition("-")
+        start, end = _weekday(first), _weekday(last if is_range else first)
         days.update((start + offset) % 7 for offset in range((end - start) % 7 + 1))
     return frozenset(days)
 

@@ -71,7 +71,7 @@ class SesMailer:
 
     def send(self, mail: Mail) -> str:
         """Send one mail; a server fault or a broken connection is `MailOutcomeUnknown`."""
-        from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
         try:
             answer = self._client.send_email(
@@ -92,7 +92,7 @@ class SesMailer:
             )
         except ClientError as error:
             raise _translate(error) from error
-        except EndpointConnectionError as error:
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise MailThrottled("SES could not be reached") from error
         except BotoCoreError as error:
             raise MailOutcomeUnknown(type(error).__name__) from error
