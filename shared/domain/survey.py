@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.patient import Language
-from shared.domain.score import Category
+from shared.domain.score import Category, classify
 from shared.domain.settings import PassiveAlerts, Practice, ReviewInvitations
 
 MAX_COMMENT = 4000  # characters
@@ -33,8 +33,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedAnswer:
+    """One accepted version of a survey's answer; versions count from 1."""
+
+    version: int
+    score: int
+    comment: str
+    at: datetime
+
+    @property
+    def category(self) -> Category:
+        """The group of this version's score."""
+        return classify(self.score)
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
-    """What of a survey the aggregates hold already."""
+    """What of a survey the aggregates hold: days are practice-local dates, `funnel` the stages it has reached."""
 
     score: int | None
     answer_day: str
@@ -71,8 +86,7 @@ class Survey:
     first_answered_at: datetime | None = None
     answered_at: datetime | None = None
     pending_reaction: str = ""
-    alerted_category: Category | None = None
-    alerted_comment: str = ""  # SHA-256 of the comment the staff were alerted to
+    answers: tuple[AcceptedAnswer, ...] = ()  # every accepted version; the last one counts
     revision: int = 0
     counted: Counted | None = None
 
@@ -100,3 +114,8 @@ def reactions_to(category: Category, practice: Practice) -> str:
 def rest_of(pending: str) -> str:
     """What stays owed after the first reaction is done."""
     return pending.partition(" ")[2]
+
+
+def after_alert(category: Category, practice: Practice) -> str:
+    """What follows an answer of this group beside the alert to the staff, as `pending_reaction` holds it."""
+    return reactions_to(category, practice).removeprefix(Reaction.ALERT).strip()

@@ -182,8 +182,6 @@ class SurveyItem(Table):
     answered_at = InstantAttribute(null=True)
     answers: ListAttribute[Any] = ListAttribute(null=True)
     pending_reaction = UnicodeAttribute(null=True)
-    alerted_category = UnicodeAttribute(null=True)
-    alerted_comment = UnicodeAttribute(null=True)
     uncounted = UnicodeAttribute(null=True)
     revision = NumberAttribute(null=True)
     counted = JSONAttribute(null=True)

@@ -114,3 +114,21 @@ def release_run(name: str, holder: str) -> None:
         )
     except client().exceptions.ConditionalCheckFailedException:
         return
+
+
+def last_done(name: str) -> str:
+    """What a scheduled job noted when it last ended well; empty if it never did."""
+    answer = client().get_item(
+        TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": f"run#{name}"}}, ConsistentRead=True
+    )
+    return str(answer.get("Item", {}).get("done", {}).get("S", ""))
+
+
+def mark_done(name: str, done: str) -> None:
+    """Note that a scheduled job ended well, for instance on which day."""
+    client().update_item(
+        TableName=setting("SETTINGS_TABLE"),
+        Key={"scope": {"S": f"run#{name}"}},
+        UpdateExpression="SET done = :done",
+        ExpressionAttributeValues={":done": {"S": done}},
+    )

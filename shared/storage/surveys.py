@@ -1,16 +1,20 @@
 """Surveys, except for the patient's own answer, which is written by shared.storage.answers."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from shared.config import setting
+from shared.domain.clock import parse_instant
 from shared.domain.patient import Language
 from shared.domain.score import Category
-from shared.domain.survey import Counted, Survey
+from shared.domain.survey import AcceptedAnswer, Counted, Survey
 from shared.storage.conditions import condition_failed
 from shared.storage.models import SurveyItem
 
@@ -73,6 +77,8 @@ def move(survey: Survey) -> bool:
             item.therapist_id.set(survey.therapist_id),
             item.occurred_at.set(survey.occurred_at),
             item.due_at.set(survey.due_at),
+            item.unsent_reason.remove(),
+            *_changed(),
         ],
         item.sent_at.does_not_exist() & item.version.does_not_exist() & item.survey_id.exists(),
     )
@@ -102,18 +108,12 @@ def owed(pending_reaction: str, until: datetime) -> Iterator[str]:
         yield item.survey_id
 
 
-def settle_reaction(survey: Survey, rest: str, alerted_comment: str | None = None) -> bool:
-    """Note that the first owed reaction to this version is done; False if the answer changed meanwhile.
-
-    With `alerted_comment`, the hash of the comment, also notes what the staff were alerted to.
-    """
+def settle_reaction(survey: Survey, rest: str) -> bool:
+    """Write what is still owed to this version once something was done; False if the answer changed meanwhile."""
     item = SurveyItem
-    actions: list[Action] = [item.pending_reaction.set(rest) if rest else item.pending_reaction.remove()]
-    if alerted_comment is not None and survey.category:
-        actions += [item.alerted_category.set(survey.category), item.alerted_comment.set(alerted_comment)]
     return _update(
         survey.survey_id,
-        actions,
+        [item.pending_reaction.set(rest) if rest else item.pending_reaction.remove()],
         (item.version == survey.version) & (item.pending_reaction == survey.pending_reaction),
     )
 
@@ -128,9 +128,24 @@ def _changed() -> list[Action]:
     return [SurveyItem.uncounted.set(UNCOUNTED), SurveyItem.revision.add(1)]
 
 
-def counted_actions(counted: Counted) -> list[Action]:
-    """What an update that counts a survey writes to it."""
-    return [SurveyItem.counted.set(asdict(counted)), SurveyItem.uncounted.remove()]
+def counting(survey: Survey, counted: Counted | None) -> dict[str, Any]:
+    """The transaction's part that notes what the aggregates now hold of a survey, for shared.storage.scores.
+
+    Refused if the survey changed since it was read or, where something is added, if another run has counted it.
+    """
+    values = {":revision": {"N": str(survey.revision)}}
+    if counted:
+        values[":counted"] = {"S": json.dumps(asdict(counted))}
+    only_once = " AND attribute_exists(uncounted)" if counted != survey.counted else ""
+    return {
+        "Update": {
+            "TableName": setting("SURVEYS_TABLE"),
+            "Key": {"survey_id": {"S": survey.survey_id}},
+            "UpdateExpression": "SET counted = :counted REMOVE uncounted" if counted else "REMOVE counted, uncounted",
+            "ConditionExpression": "revision = :revision" + only_once,
+            "ExpressionAttributeValues": values,
+        }
+    }
 
 
 def _update(survey_id: str, actions: list[Action], condition: Condition) -> bool:
@@ -169,8 +184,10 @@ def to_survey(item: SurveyItem) -> Survey:
         first_answered_at=item.first_answered_at,
         answered_at=item.answered_at,
         pending_reaction=item.pending_reaction or "",
-        alerted_category=Category(item.alerted_category) if item.alerted_category else None,
-        alerted_comment=item.alerted_comment or "",
+        answers=tuple(
+            AcceptedAnswer(number, int(answer["score"]), answer["comment"], parse_instant(answer["at"]))
+            for number, answer in enumerate(item.answers or (), start=1)
+        ),
         revision=int(item.revision or 0),
         counted=Counted(**{**counted, "funnel": tuple(counted["funnel"])}) if counted else None,
     )

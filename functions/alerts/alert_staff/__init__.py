@@ -1,0 +1,1 @@
+"""Stream and sweep: tells a clinic's admins of a detractor at once."""

@@ -1,0 +1,31 @@
+"""Alerting a clinic's admins to one survey."""
+
+from shared.config import practice
+from shared.domain.score import Category
+from shared.domain.settings import AlertDetail
+from shared.domain.survey import Reaction, Survey, after_alert
+from shared.mail import letters
+from shared.mail.mailer import Mailer
+from shared.mail.staff import facts_of, tell_staff
+from shared.observability import log
+from shared.storage import patients, reactions, settings, surveys
+
+
+def alert(survey: Survey, mailer: Mailer) -> None:
+    """Send what the staff have not been told yet, note it, then leave owed what else follows the current answer.
+
+    The note stands whatever the patient does meanwhile; only the last write depends on the version, and a newer
+    version brings its own reaction.
+    """
+    clinic = settings.clinic(survey.clinic_id)
+    # The person is read only for mails that name one.
+    patient = patients.get(survey.patient_id) if practice().alert_detail is AlertDetail.FULL else None
+    for answer in reactions.unalerted(survey):
+        letter = letters.detractor_alert if answer.category is Category.DETRACTOR else letters.passive_alert
+        facts = facts_of(survey, answer, clinic.zone, patient)
+        tell_staff(mailer, letter(practice(), clinic, facts, tags={"survey_id": survey.survey_id}))
+        reactions.note_told(survey, "alert", answer)
+        log("staff_alerted", survey_id=survey.survey_id, version=answer.version, clinic_id=survey.clinic_id)
+    reactions.note_answers(survey)
+    if survey.category and survey.pending_reaction.startswith(Reaction.ALERT):
+        surveys.settle_reaction(survey, after_alert(survey.category, practice()))
