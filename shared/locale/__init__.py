@@ -4,7 +4,7 @@ English is written in the code; `es/LC_MESSAGES/careloop.po` holds the Spanish a
 form, which is what runs. After changing a text:
 
     pybabel extract --no-location --sort-output -o careloop.pot shared
-    pybabel update --no-fuzzy-matching -l es -D careloop -d shared/locale -i careloop.pot
+    pybabel update --no-fuzzy-matching --ignore-pot-creation-date -l es -D careloop -d shared/locale -i careloop.pot
     pybabel compile -D careloop -d shared/locale
 """
 

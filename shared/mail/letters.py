@@ -34,7 +34,7 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
-    """One answer as the staff hear of it; a minimal mail shows group, moment and reference only."""
+    """One answer as the staff hear of it, in words; a minimal mail shows group, moment and reference only."""
 
     survey_id: str
     category: Category
@@ -426,7 +426,7 @@ def _facts(practice: Practice, facts: AlertFacts) -> list[_Fact]:
         _Fact.plain("Patient", facts.patient_name or "no name on record"),
         _Fact("Phone", telephone(phone, _LINK_STYLE), phone) if phone else _Fact.plain("Phone", "none on record"),
         _Fact("Email", mail_link, email) if email else _Fact.plain("Email", "none on record"),
-        _Fact.plain("Asked after", re.sub("[:_]", " ", facts.touchpoint)),
+        _Fact.plain("Asked after", facts.touchpoint),
         answered,
         reference,
     ]
