@@ -1,0 +1,1 @@
+"""Scheduled: tells each clinic's admins once a day of their passives."""
