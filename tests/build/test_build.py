@@ -1,0 +1,151 @@
+"""The artifact: what `sam build` makes for Lambda, and that every handler can be imported from it alone."""
+
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter
+from local.template import ROOT, functions, load_template
+from tests.environment import ENVIRONMENT
+
+HANDLERS = {name: function["Handler"] for name, function in functions(load_template()).items()}
+SOURCES = [path for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py")]
+AARCH64 = 183  # the machine number in an ELF header
+
+
+@pytest.fixture(scope="session")
+def for_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built for the interpreter that runs the tests."""
+    artifact = tmp_path_factory.mktemp("build") / "artifact"
+    build(artifact, for_interpreter(sys.executable))
+    return artifact
+
+
+@pytest.fixture(scope="session")
+def for_lambda(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built by `sam build`, as for a deployment: one folder a function."""
+    folder = tmp_path_factory.mktemp("sam")
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+    command = [str(ROOT / ".venvs/sam/bin/sam"), "build", "--build-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return folder
+
+
+def loaded_modules(artifact: Path, handler: str) -> set[str]:
+    """Import a handler with nothing but the artifact and the standard library at hand; return what that loads."""
+    module, _, function = handler.rpartition(".")
+    script = f"""
+import sys
+sys.path.insert(0, {str(artifact)!r})
+import importlib, json
+assert callable(getattr(importlib.import_module({module!r}), {function!r}))
+print(json.dumps(sorted(sys.modules)))
+"""
+    environment = {**ENVIRONMENT, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", script]
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_every_handler_imports_from_the_artifact_alone(for_here: Path, name: str) -> None:
+    modules = loaded_modules(for_here, HANDLERS[name])
+    assert "shared" in modules
+
+
+def test_a_patients_answer_loads_nothing_heavy(for_here: Path) -> None:
+    modules = loaded_modules(for_here, HANDLERS["RecordResponseFunction"])
+    heavy = ("aws_xray_sdk", "pydantic", "aws_lambda_powertools.utilities.idempotency")
+    heavy += ("aws_lambda_powertools.utilities.parser",)
+    assert not [module for module in modules if module.startswith(heavy)]
+
+
+def test_the_same_inputs_give_the_same_bytes(for_here: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    build(again, for_interpreter(sys.executable))
+    first = {path.relative_to(for_here): path.read_bytes() for path in for_here.rglob("*") if path.is_file()}
+    second = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
+    assert first == second
+
+
+def test_sam_builds_every_function_and_all_alike(for_lambda: Path) -> None:
+    contents = {
+        name: sorted(str(path.relative_to(for_lambda / name)) for path in (for_lambda / name).rglob("*"))
+        for name in HANDLERS
+    }
+    assert all(contents.values())
+    assert len({tuple(content) for content in contents.values()}) == 1
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_the_lambda_artifact_has_the_handler(for_lambda: Path, name: str) -> None:
+    module = HANDLERS[name].rpartition(".")[0]
+    assert (for_lambda / name / f"{module.replace('.', '/')}.py").is_file()
+
+
+def test_templates_and_texts_travel_along(for_lambda: Path) -> None:
+    artifact = for_lambda / "SendSurveyFunction"
+    for path in (ROOT / "shared").rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert (artifact / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+
+
+def test_compiled_parts_are_those_of_the_runtime(for_lambda: Path) -> None:
+    compiled = list((for_lambda / "RecordResponseFunction").rglob("*.so"))
+    assert compiled, "markupsafe brings one"
+    tag = f"cpython-{LAMBDA_PYTHON.replace('.', '')}-aarch64-linux-gnu"
+    for path in compiled:
+        assert tag in path.name
+        assert struct.unpack_from("<H", path.read_bytes(), 18) == (AARCH64,)
+
+
+def test_nothing_of_this_machine_is_in_the_artifact(for_lambda: Path) -> None:
+    artifact = for_lambda / "RecordResponseFunction"
+    assert not (artifact / "bin").exists()
+    here = str(ROOT).encode()
+    assert not [path for path in artifact.rglob("*") if path.is_file() and here in path.read_bytes()]
+
+
+def test_bytecode_is_shipped_and_never_checked_against_its_source(for_lambda: Path) -> None:
+    """/var/task is read-only: without it every cold start compiles again. It takes the runtime's Python to make it."""
+    artifact = for_lambda / "RecordResponseFunction"
+    compiled = list(artifact.rglob("*.pyc"))
+    if find_interpreter(LAMBDA_PYTHON) is None:
+        assert not compiled
+        return
+    tag = f"cpython-{LAMBDA_PYTHON.replace('.', '')}"
+    for source in artifact.rglob("*.py"):
+        assert source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc" in compiled
+    for path in compiled:
+        (flags,) = struct.unpack_from("<I", path.read_bytes(), 4)
+        assert flags == 1, "unchecked hash"
+
+
+def test_botocore_knows_the_services_that_are_called_and_no_others(for_lambda: Path) -> None:
+    data = for_lambda / "RecordResponseFunction" / "botocore" / "data"
+    assert {entry.name for entry in data.iterdir() if entry.is_dir()} == SERVICES
+    called = {name for path in SOURCES for name in re.findall(r'client\("([a-z0-9]+)"', path.read_text())}
+    assert called
+    assert called <= SERVICES
+
+
+def test_no_pin_depends_on_the_machine_that_builds() -> None:
+    """pip weighs a marker on the Python that runs it, not on the one it installs for."""
+    pins = (ROOT / "requirements" / "runtime.txt").read_text()
+    assert " ; " not in pins
+    assert "--hash=sha256:" in pins
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*")), ids=lambda path: path.name)
+def test_no_requirements_file_names_a_registry(file: Path) -> None:
+    text = file.read_text()
+    assert "://" not in text
+    assert "--index-url" not in text
+    assert "--find-links" not in text
