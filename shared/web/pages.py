@@ -245,7 +245,7 @@ def _recorded(lang: str, score: int, changeable_until: str | None) -> Markup:
     return Markup('<div class="note">{}</div>\n').format(
         _paragraphs(
             Markup("<strong>{}</strong> {}").format(_answered(lang, score), until),
-            _("To protect your privacy, we do not show an earlier comment. What you send now replaces it."),
+            _("To protect your privacy, we do not show an earlier comment. It stays unless you write a new one."),
         )
     )
 
