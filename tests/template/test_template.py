@@ -27,11 +27,14 @@ MODELS = {
     "Activity": models.ActivityItem,
     "Settings": models.SettingsItem,
 }
-CONTRACT = """
-    PracticeName PracticeTimeZone SenderAddress ReplyToAddress PostalAddress AdminAddresses ReviewLinks Touchpoints
-    SurveyDelayHours SendFrom SendUntil SendDays PauseDays ReminderAfterDays MaxTouchpointAgeDays LinkLifetimeDays
-    EditWindowDays ReviewInvitations ReviewDelayHours PassiveAlerts AlertDetail SchedulesEnabled PublicBaseUrl
-""".split()
+# fmt: off
+CONTRACT = [
+    "PracticeName", "PracticeTimeZone", "SenderAddress", "ReplyToAddress", "PostalAddress", "AdminAddresses",
+    "ReviewLinks", "Touchpoints", "SurveyDelayHours", "SendFrom", "SendUntil", "SendDays", "PauseDays",
+    "ReminderAfterDays", "MaxTouchpointAgeDays", "LinkLifetimeDays", "EditWindowDays", "ReviewInvitations",
+    "ReviewDelayHours", "PassiveAlerts", "AlertDetail", "SchedulesEnabled", "PublicBaseUrl",
+]
+# fmt: on
 DEFAULTS = {
     "Touchpoints": "evaluation,visit:6,discharge",
     "SurveyDelayHours": 3,
@@ -71,9 +74,7 @@ def snake(name: str) -> str:
 
 
 def test_every_function_folder_is_deployed_under_its_name() -> None:
-    folders = {
-        str(handler.parent.relative_to(ROOT / "functions")) for handler in ROOT.glob("functions/**/handler.py")
-    }
+    folders = {str(handler.parent.relative_to(ROOT / "functions")) for handler in ROOT.glob("functions/**/handler.py")}
     deployed = {
         function["Handler"].removeprefix("functions.").removesuffix(".handler.handler").replace(".", "/"): name
         for name, function in FUNCTIONS.items()
