@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from functions.alerts.send_digest import digest
 from functions.alerts.send_digest.handler import handler
 from shared.domain.settings import ClinicSettings
 from shared.mail.mailer import Mail, SendingStopped
 from shared.observability import HandlerFailed
-from shared.storage import settings
+from shared.storage import reactions, settings
 from shared.storage.models import ActivityItem, SurveyItem
 from tests.fakes import FakeContext, FakeMailer
 from tests.handlers.answering import ANSWERED_AT, add_patient, answer, sent, stored, survey_id
@@ -134,7 +133,7 @@ def test_a_crash_after_the_mail_repeats_only_what_was_not_noted(
 ) -> None:
     passive(1)
     passive(2)
-    noted = []
+    noted: list[str] = []
 
     def crash_at_the_second(survey: Any, kind: str, version: Any) -> None:
         if noted:
@@ -142,9 +141,9 @@ def test_a_crash_after_the_mail_repeats_only_what_was_not_noted(
         noted.append(survey.survey_id)
         original(survey, kind, version)
 
-    original = digest.reactions.note_told
+    original = reactions.note_told
     with monkeypatch.context() as crash:
-        crash.setattr(digest.reactions, "note_told", crash_at_the_second)
+        crash.setattr(reactions, "note_told", crash_at_the_second)
         with pytest.raises(HandlerFailed):
             run(mailer)
     assert run(mailer, "2026-03-04T13:00:00Z") == {"clinics": 1, "passives": 1}

@@ -1,0 +1,1 @@
+"""Scheduled: adds each night what changed since the last to the counts."""

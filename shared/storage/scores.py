@@ -1,0 +1,73 @@
+"""The nightly counts, one row a scope and day.
+
+Plain DynamoDB calls: a row's attributes are the counts it happens to have, which no model lists, and the surveys that
+are counted go into the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.config import setting
+from shared.domain.survey import Counted, Survey
+from shared.storage.dynamodb import client
+from shared.storage.messages import REFUSED_CODES
+from shared.storage.surveys import counting
+
+TRANSACTION_ITEMS = 100  # DynamoDB's most
+Row = tuple[str, str]
+"""Scope and day."""
+
+
+def add(changes: Mapping[Row, Mapping[str, int]], counted: Sequence[tuple[Survey, Counted | None]]) -> bool:
+    """Add to the rows and note on the surveys that they are counted, all or nothing.
+
+    False if a survey changed since it was read, or DynamoDB was too busy: read again.
+    """
+    items = [_adding(row, fields) for row, fields in changes.items()]
+    items += [counting(survey, facts) for survey, facts in counted]
+    try:
+        client().transact_write_items(TransactItems=items)
+    except client().exceptions.TransactionCanceledException as error:
+        codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
+        if codes and codes <= {"None", *REFUSED_CODES}:
+            return False
+        raise
+    return True
+
+
+def read_range(scope: str, first_day: str, last_day: str) -> dict[str, dict[str, int]]:
+    """The counts of a scope by day, from the first to the last day inclusive; days without any are missing."""
+    pages = (
+        client()
+        .get_paginator("query")
+        .paginate(
+            TableName=setting("SCORES_TABLE"),
+            KeyConditionExpression="#scope = :scope AND #day BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#scope": "scope", "#day": "day"},
+            ExpressionAttributeValues={
+                ":scope": {"S": scope},
+                ":first": {"S": first_day},
+                ":last": {"S": last_day},
+            },
+        )
+    )
+    days = {item["day"]["S"]: _to_counts(item) for page in pages for item in page["Items"]}
+    return {day: counts for day, counts in days.items() if counts}
+
+
+def _adding(row: Row, fields: Mapping[str, int]) -> dict[str, Any]:
+    scope, day = row
+    return {
+        "Update": {
+            "TableName": setting("SCORES_TABLE"),
+            "Key": {"scope": {"S": scope}, "day": {"S": day}},
+            "UpdateExpression": "ADD " + ", ".join(f"#{field} :{field}" for field in fields),
+            "ExpressionAttributeNames": {f"#{field}": field for field in fields},
+            "ExpressionAttributeValues": {f":{field}": {"N": str(number)} for field, number in fields.items()},
+        }
+    }
+
+
+def _to_counts(item: dict[str, Any]) -> dict[str, int]:
+    """A row's counts; one that was taken back to nothing is left out."""
+    return {name: int(value["N"]) for name, value in item.items() if "N" in value and value["N"] != "0"}
