@@ -31,6 +31,10 @@ class StreamDriver:
     def capture(self, survey_id: str) -> None:
         """Put the survey's present item on the stream, if the filter lets it through."""
         image = boto3.client("dynamodb").get_item(TableName="Surveys", Key={"survey_id": {"S": survey_id}})["Item"]
+        self.put(image)
+
+    def put(self, image: dict[str, Any]) -> None:
+        """Put a survey's item on the stream, if the filter lets it through."""
         self._written += 1
         if image.get("pending_reaction", {}).get("S") in self.pending:
             self._records.append(
@@ -38,7 +42,7 @@ class StreamDriver:
                     "eventName": "MODIFY",
                     "eventSource": "aws:dynamodb",
                     "dynamodb": {
-                        "Keys": {"survey_id": {"S": survey_id}},
+                        "Keys": {"survey_id": image["survey_id"]},
                         "NewImage": image,
                         "SequenceNumber": f"{self._written:021d}",
                         "StreamViewType": "NEW_IMAGE",

@@ -9,7 +9,7 @@ from functions.alerts.send_digest.handler import handler
 from shared.domain.settings import ClinicSettings
 from shared.mail.mailer import Mail, SendingStopped
 from shared.observability import HandlerFailed
-from shared.storage import reactions, settings
+from shared.storage import settings, surveys
 from shared.storage.models import ActivityItem, SurveyItem
 from tests.fakes import FakeContext, FakeMailer
 from tests.handlers.answering import ANSWERED_AT, add_patient, answer, sent, stored, survey_id
@@ -131,23 +131,20 @@ def test_a_clinic_whose_mail_fails_stops_no_other_and_is_tried_again(
 def test_a_crash_after_the_mail_repeats_only_what_was_not_noted(
     mailer: FakeMailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passive(1)
-    passive(2)
-    noted: list[str] = []
+    told, untold = passive(1), passive(2)
 
-    def crash_at_the_second(survey: Any, kind: str, version: Any) -> None:
-        if noted:
-            raise ConnectionError
-        noted.append(survey.survey_id)
-        original(survey, kind, version)
+    def crash(*_: object) -> bool:
+        raise ConnectionError
 
-    original = reactions.note_told
-    with monkeypatch.context() as crash:
-        crash.setattr(reactions, "note_told", crash_at_the_second)
+    with monkeypatch.context() as broken:
+        broken.setattr(surveys, "settle_reaction", crash)
         with pytest.raises(HandlerFailed):
             run(mailer)
     assert run(mailer, "2026-03-04T13:00:00Z") == {"clinics": 1, "passives": 1}
-    assert noted[0] not in mailer.sent[1].text
+    assert told in mailer.sent[0].text
+    assert told not in mailer.sent[1].text
+    assert untold in mailer.sent[1].text
+    assert stored(told).pending_reaction == stored(untold).pending_reaction == ""
 
 
 def test_a_survey_that_cannot_be_read_keeps_no_other_from_the_digest(mailer: FakeMailer) -> None:
