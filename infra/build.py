@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 STAGE = ROOT / ".aws-sam" / "stage"
 # What the functions call. The other services' descriptions are half the artifact and slow every cold start.
-SERVICES = frozenset({"dynamodb", "lambda", "s3", "secretsmanager", "sesv2", "sts"})
+SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "sesv2"})
 LAMBDA_PYTHON = "3.13"
 # pip takes these names literally; Amazon Linux 2023 has glibc 2.34.
 LAMBDA_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
@@ -146,11 +146,11 @@ def _cut(packages: Path) -> None:
 
 
 def _without_prose(node: object) -> object:
+    """Empty the documentation; its keys stay, since botocore asks for some of them."""
     if isinstance(node, dict):
         return {
-            key: _without_prose(value)
+            key: "" if key == "documentation" and isinstance(value, str) else _without_prose(value)
             for key, value in node.items()
-            if not (key == "documentation" and isinstance(value, str))
         }
     return [_without_prose(value) for value in node] if isinstance(node, list) else node
 
