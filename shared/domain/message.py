@@ -25,6 +25,9 @@ class MessageState(StrEnum):
     SKIPPED = "skipped"
 
 
+WITHDRAWN = "withdrawn"
+"""The reason of a skipped message whose touchpoint the practice's records no longer show."""
+
 STEPS: dict[MessageState, frozenset[MessageState]] = {
     MessageState.DUE: frozenset({MessageState.CLAIMED, MessageState.SKIPPED}),
     MessageState.CLAIMED: frozenset(
@@ -34,9 +37,12 @@ STEPS: dict[MessageState, frozenset[MessageState]] = {
     MessageState.UNKNOWN: frozenset({MessageState.SENT}),
     MessageState.SENT: frozenset(),
     MessageState.FAILED: frozenset(),
-    MessageState.SKIPPED: frozenset(),
+    MessageState.SKIPPED: frozenset({MessageState.DUE}),
 }
-"""Every step a message may take; a claimed one whose lease ran out is claimed again, a calling one becomes unknown."""
+"""Every step a message may take; a claimed one whose lease ran out is claimed again, a calling one becomes unknown.
+
+Only a withdrawn one leaves `skipped`: its touchpoint came back before anything was sent.
+"""
 
 
 @dataclass(frozen=True, slots=True)

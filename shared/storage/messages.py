@@ -11,7 +11,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from shared.domain.message import Message, MessageKind, MessageState
+from shared.domain.message import WITHDRAWN, Message, MessageKind, MessageState
 from shared.domain.patient import Patient
 from shared.storage.conditions import condition_failed
 from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem, connection
@@ -118,6 +118,23 @@ def reschedule(message: Message) -> bool:
         ],
         item.state == MessageState.DUE,
     )
+
+
+def revive(message: Message) -> bool:
+    """`skipped → due` for a withdrawn message whose touchpoint is back; False if it was not withdrawn."""
+    item = MessageItem
+    changes: list[Action] = [
+        item.state.set(MessageState.DUE),
+        item.due.set(DUE_SHARD),
+        item.due_at.set(message.due_at),
+        item.occurred_at.set(message.occurred_at),
+        item.clinic_id.set(message.clinic_id),
+        item.reason.remove(),
+    ]
+    if _update(message.message_id, changes, (item.state == MessageState.SKIPPED) & (item.reason == WITHDRAWN)):
+        return True
+    stored = get(message.message_id)  # as in _step: our own write, retried, has succeeded
+    return stored is not None and stored.state is MessageState.DUE
 
 
 def claim(claim: Claim) -> bool:
@@ -261,12 +278,11 @@ def give_up(message_id: str, attempt: int) -> bool:
 
 def skip(message_id: str, attempt: int, reason: str, now: datetime) -> bool:
     """Settle a message that must not be sent, unless someone is sending it."""
-    condition = (MessageItem.attempt == attempt) & _claimable(now)
-    return _update(
-        message_id,
-        [MessageItem.state.set(MessageState.SKIPPED), MessageItem.reason.set(reason), *_settled()],
-        condition,
-    )
+    changes = [MessageItem.state.set(MessageState.SKIPPED), MessageItem.reason.set(reason), *_settled()]
+    if _update(message_id, changes, (MessageItem.attempt == attempt) & _claimable(now)):
+        return True
+    stored = get(message_id)  # as in _step: our own write, retried, has succeeded
+    return stored is not None and stored.state is MessageState.SKIPPED and stored.reason == reason
 
 
 def _settled() -> list[Action]:
