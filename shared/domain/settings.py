@@ -115,6 +115,7 @@ class ClinicSettings:
     send_from: str | None = None
     send_until: str | None = None
     send_days: str | None = None
+    uploaded_at: datetime | None = None  # when the file came
 
 
 @dataclass(frozen=True, slots=True)

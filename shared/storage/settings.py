@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.config import practice, setting
-from shared.domain.clock import format_instant
+from shared.domain.clock import format_instant, parse_instant
 from shared.domain.settings import Clinic, ClinicSettings, ReviewLink, clinic_of
 from shared.storage.dynamodb import client
 
@@ -58,6 +58,8 @@ def put_clinic(settings: ClinicSettings) -> None:
     for name in _TEXTS:
         if value := getattr(settings, name):
             item[name] = {"S": value}
+    if settings.uploaded_at:
+        item["uploaded_at"] = {"S": format_instant(settings.uploaded_at)}
     item["admins"] = {"L": [{"S": address} for address in settings.admins]}
     item["review_links"] = {
         "L": [{"M": {"label": {"S": link.label}, "url": {"S": link.url}}} for link in settings.review_links]
@@ -67,7 +69,9 @@ def put_clinic(settings: ClinicSettings) -> None:
 
 
 _TEXTS = tuple(
-    field.name for field in fields(ClinicSettings) if field.name not in ("clinic_id", "admins", "review_links")
+    field.name
+    for field in fields(ClinicSettings)
+    if field.name not in ("clinic_id", "admins", "review_links", "uploaded_at")
 )
 
 
@@ -79,6 +83,7 @@ def _to_clinic(item: dict[str, Any]) -> ClinicSettings:
             ReviewLink(entry["M"]["label"]["S"], entry["M"]["url"]["S"])
             for entry in item.get("review_links", {}).get("L", ())
         ),
+        uploaded_at=parse_instant(item["uploaded_at"]["S"]) if "uploaded_at" in item else None,
         **{name: item[name]["S"] for name in _TEXTS if name in item},
     )
 
