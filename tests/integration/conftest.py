@@ -1,0 +1,19 @@
+"""The template, deployed to this machine once for all tests that need it. The emulator enforces the functions' roles."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from local.stack import Stack, down, up
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack without patients. It is shared: a test brings its own patients and clinic."""
+    state = tmp_path_factory.mktemp("stack")
+    try:
+        yield up(state, iam=True)
+    finally:
+        down(state)
+        shutil.rmtree(state)
