@@ -215,7 +215,7 @@ def _environment(state: Path) -> dict[str, str]:
 
 
 def _leave_out_what_the_emulator_cannot_judge(template: dict[str, Any]) -> None:
-    """It knows neither the identity nor the sender of a mail, and speaks plain HTTP, which the bucket's policy refuses."""
+    """It knows neither identity nor sender of a mail, and speaks plain HTTP, which the bucket's policy refuses."""
     del template["Resources"]["IntakeBucketPolicy"]
     for resource in template["Resources"].values():
         for policy in resource["Properties"].get("Policies", []):

@@ -1,4 +1,4 @@
-"""The template, deployed to this machine once for all tests that need it. The emulator enforces the functions' roles."""
+"""The template, deployed to this machine once for all tests; the emulator enforces the functions' roles."""
 
 import shutil
 from collections.abc import Iterator
