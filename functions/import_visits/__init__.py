@@ -1,0 +1,1 @@
+"""What the practice's records say, as patients, visits, surveys and their messages."""

@@ -1,0 +1,67 @@
+"""What a file's records change in what is stored: the newest word on a patient, visit or clinic counts."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from shared.domain.episode import Visit
+from shared.domain.patient import Patient
+from shared.domain.settings import ClinicSettings
+
+ATTEMPTS = 5  # when two imports write the same patient at once, each reads again and merges into what it finds
+
+T = TypeVar("T", Patient, Visit, ClinicSettings)
+R = TypeVar("R")
+
+
+class Contended(Exception):
+    """Others kept changing the same record; importing the file again is safe and goes on where this stopped."""
+
+
+class Dated(Protocol):
+    """Something that the practice's records and our uploads both date."""
+
+    @property
+    def updated_at(self) -> datetime | None: ...
+    @property
+    def uploaded_at(self) -> datetime | None: ...
+
+
+def is_older(row: Dated, stored: Dated) -> bool:
+    """Whether the stored state is a later word: by the records' own `updated_at`, else by the time of upload."""
+    if row.updated_at and stored.updated_at and row.updated_at != stored.updated_at:
+        return row.updated_at < stored.updated_at
+    return bool(row.uploaded_at and stored.uploaded_at and row.uploaded_at < stored.uploaded_at)
+
+
+def merge_all(stored: T | None, rows: Sequence[R], merge: Callable[[T | None, R], T]) -> tuple[T | None, Counter[str]]:
+    """Merge a file's rows about one thing in their order; also count what each row did.
+
+    What says nothing new leaves the stored state as it is, its time of upload too. Rows that end where they began (the
+    same contradictory file, again) are all `unchanged`.
+    """
+    current, outcomes = stored, Counter[str]()
+    for row in rows:
+        merged = merge(current, row)
+        if current is not None and _say_the_same(merged, current):
+            outcomes["unchanged"] += 1
+        else:
+            outcomes["updated" if current else "created"] += 1
+            current = merged
+    if stored is not None and current is not None and _say_the_same(current, stored):
+        return stored, Counter(unchanged=len(rows))
+    return current, outcomes
+
+
+def _say_the_same(one: T, other: T) -> bool:
+    return replace(one, uploaded_at=other.uploaded_at) == other
+
+
+def grouped(rows: Iterable[R], key: Callable[[R], str]) -> dict[str, list[R]]:
+    """The rows by key, in their order."""
+    groups: dict[str, list[R]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
