@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 _ALLOWED = frozenset(
-    {"as_of", "clinic_id", "count", "created", "deferred", "due", "error", "failed", "kind", "message_id", "object"}
+    {"as_of", "clinic_id", "count", "deferred", "due", "error", "failed", "kind", "message_id", "object"}
     | {"rate", "reason", "refused", "route", "rows", "run", "seconds", "sent", "skipped", "state", "status"}
     | {"survey_id", "surveys", "unchanged", "unknown", "updated", "version", "where"}
 )
