@@ -29,6 +29,7 @@ down: .venvs/dev/ready ## End what `make up` started
 
 build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build
+	@.venvs/sam/bin/python infra/build.py
 
 check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, template lint
 	$(DEV) -m ruff check .

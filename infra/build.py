@@ -1,7 +1,8 @@
 """Builds the one artifact that every function carries: functions/, shared/ and the pinned runtime packages.
 
 `python infra/build.py DESTINATION` builds for Lambda (Python 3.13 on arm64) from wheels, on any machine and with
-any Python that has pip. `--for INTERPRETER` builds for that interpreter on this machine (the local stack).
+any Python that has pip. `--for INTERPRETER` builds for that interpreter on this machine (the local stack). Without a
+destination it only says what the machine lacks (`sam build` shows nothing of what a build says).
 The same inputs give the same bytes. Standard library only: `sam build` runs it before anything is installed.
 """
 
@@ -25,6 +26,10 @@ SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "sesv2"})
 LAMBDA_PYTHON = "3.13"
 # pip takes these names literally; Amazon Linux 2023 has glibc 2.34.
 LAMBDA_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
+
+_NO_BYTECODE = f"""
+No Python {LAMBDA_PYTHON} on this machine: the artifact has no .pyc files, so every cold start compiles its modules
+again (about three times the import time). Install Python {LAMBDA_PYTHON} and build again to avoid that."""
 
 
 class BuildFailed(Exception):
@@ -108,12 +113,6 @@ def stage_packages(target: Target) -> Path:
         except OSError:
             if not stage.exists():  # else another build was faster, with the same result
                 raise
-    if target.compiler is None:
-        print(
-            f"No Python {LAMBDA_PYTHON} on this machine: the artifact has no .pyc files, so every cold start compiles"
-            f" its modules again (about three times the import time). Install Python {LAMBDA_PYTHON} and build again.",
-            file=sys.stderr,
-        )
     return stage
 
 
@@ -168,10 +167,14 @@ def _compile(folder: Path, root: Path, target: Target) -> None:
 def main() -> int:
     """The command line; 1 and a message when the build fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("destination", type=Path)
+    parser.add_argument("destination", type=Path, nargs="?")
     parser.add_argument("--for", dest="interpreter", help="build for this interpreter on this machine")
     arguments = parser.parse_args()
     target = for_interpreter(arguments.interpreter) if arguments.interpreter else for_lambda()
+    if arguments.destination is None:
+        if target.compiler is None:
+            print(_NO_BYTECODE)
+        return 0
     try:
         build(arguments.destination, target)
     except BuildFailed as failure:
