@@ -53,8 +53,8 @@ DEFAULTS = {
     "SchedulesEnabled": "true",
     "PublicBaseUrl": "",
 }
-# The only actions for which AWS knows no resource.
-WITHOUT_RESOURCE = {"ses:GetAccount", "dynamodb:ListStreams"}
+# The only action for which AWS knows no resource.
+WITHOUT_RESOURCE = {"ses:GetAccount"}
 ASYNCHRONOUS = [
     name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2") or events(function, "S3")
 ]
