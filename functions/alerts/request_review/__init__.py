@@ -1,0 +1,1 @@
+"""Stream and sweep: makes the review request that send_survey sends."""

@@ -1,0 +1,13 @@
+"""Stream of answers, and sweep of those still owed: request a public review."""
+
+from typing import Any
+
+from functions.alerts.request_review.review import request_review
+from shared.observability import entry_point
+from shared.storage.reactions import react
+
+
+@entry_point
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Make one review request for each promoter of the batch (or everyone, if chosen), due after its delay."""
+    return react(event, ["review", "review digest"], request_review)
