@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedAnswer:
-    """One accepted version of a survey's answer; versions count from 1."""
+    """One accepted version of a survey's answer, with the comment then in force; versions count from 1."""
 
     version: int
     score: int

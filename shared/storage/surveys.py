@@ -158,6 +158,13 @@ def _update(survey_id: str, actions: list[Action], condition: Condition) -> bool
     return True
 
 
+def _answers(item: SurveyItem) -> Iterator[AcceptedAnswer]:
+    comment = ""
+    for number, answer in enumerate(item.answers or (), start=1):
+        comment = answer["comment"] or comment  # an answer without a comment leaves the earlier one in force
+        yield AcceptedAnswer(number, int(answer["score"]), comment, parse_instant(answer["at"]))
+
+
 def to_survey(item: SurveyItem) -> Survey:
     """The stored item as the domain knows it."""
     counted = item.counted
@@ -184,10 +191,7 @@ def to_survey(item: SurveyItem) -> Survey:
         first_answered_at=item.first_answered_at,
         answered_at=item.answered_at,
         pending_reaction=item.pending_reaction or "",
-        answers=tuple(
-            AcceptedAnswer(number, int(answer["score"]), answer["comment"], parse_instant(answer["at"]))
-            for number, answer in enumerate(item.answers or (), start=1)
-        ),
+        answers=tuple(_answers(item)),
         revision=int(item.revision or 0),
         counted=Counted(**{**counted, "funnel": tuple(counted["funnel"])}) if counted else None,
     )

@@ -78,7 +78,8 @@ def test_a_batch_delivered_again_alerts_once_a_version(stream: StreamDriver, mai
 
 def test_a_changed_comment_alerts_again_and_a_changed_score_does_not(stream: StreamDriver, mailer: FakeMailer) -> None:
     survey = sent()
-    for minute, (score, comment) in enumerate([(3, ""), (5, ""), (5, "Too long a wait"), (2, "Too long a wait")]):
+    given = [(3, ""), (5, ""), (5, "Too long a wait"), (2, "Too long a wait"), (1, "")]
+    for minute, (score, comment) in enumerate(given):
         answered(stream, survey, score, comment, minute)
         stream.deliver()
     assert entries("alert") == [(1, 3), (3, 5)]
