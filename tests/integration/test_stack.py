@@ -138,7 +138,8 @@ def test_the_mailbox_shows_a_mail_as_its_reader_sees_it(stack: Stack) -> None:
     assert set(mail) == {"to", "from", "subject", "text", "html", "sent_at"}
     assert (mail["from"], mail["subject"]) == ("surveys@riverside.example", "Größe & <b>")
     listed = request(stack.public_url, "GET", "/mailbox").body.decode()  # type: ignore[attr-defined]
-    assert f'<a href="/mailbox/{number}">Größe &amp; &lt;b&gt;</a>' in listed
+    assert f'href="/mailbox/{number}"' in listed
+    assert "Größe &amp; &lt;b&gt;" in listed
     shown = request(stack.public_url, "GET", f"/mailbox/{number}/html").body.decode()  # type: ignore[attr-defined]
     assert "<p>¡Hola!</p>" in shown
     assert request(stack.public_url, "GET", f"/mailbox/{number}/text").body == b"Hola"  # type: ignore[attr-defined]
