@@ -25,9 +25,10 @@ def add(changes: Mapping[Row, Mapping[str, int]], counted: Sequence[tuple[Survey
     """
     items = [_adding(row, fields) for row, fields in changes.items()]
     items += [counting(survey, facts) for survey, facts in counted]
+    dynamodb = client()
     try:
-        client().transact_write_items(TransactItems=items)
-    except client().exceptions.TransactionCanceledException as error:
+        dynamodb.transact_write_items(TransactItems=items)
+    except dynamodb.exceptions.TransactionCanceledException as error:
         codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
         if codes and codes <= {"None", *REFUSED_CODES}:
             return False
