@@ -39,9 +39,14 @@ check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, templ
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
 
-# Called by `sam build`, once for every function of the template.
-build-%: .venvs/sam/ready
-	@.venvs/sam/bin/python infra/build.py "$(ARTIFACTS_DIR)"
+# Called by `sam build`, once for every function of the template; needs a Python with pip and nothing else.
+build-%:
+	@for python in $(PYTHONS); do \
+	  $$python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	    && exec $$python infra/build.py "$(ARTIFACTS_DIR)"; \
+	done; \
+	echo "No Python 3.11 or newer with pip among: $(PYTHONS). Install one, or name it: make PYTHON=…" >&2; \
+	exit 1
 
 # A venv for each set of pins: SAM and ministack pin their own botocore. The pins are complete, so pip has
 # nothing to resolve (--no-deps; its hash mode also stumbles over pinned extras).
