@@ -1,25 +1,42 @@
 """What a browser sees of the local stack: a landing page, the mailbox, and the patients' pages.
 
 `/s/…` and `/u/…` go to the deployed API and come back unchanged: status, headers and body. Everything is read from the
-emulator at each request, so nothing here can be out of date. Started by local/stack.py; standard library only.
+emulator at each request, so nothing here can be out of date. The buttons' forms are taken from this server's own pages
+only, so that no other site can press them. Started by local/stack.py.
 """
 
 import http.client
 import json
+import re
 import sys
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from html import escape
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-_STYLE = """<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .4rem .8rem .4rem 0 }
-tr { border-bottom: 1px solid #d7dee6 } dt { font-weight: 600; float: left; width: 5rem } dd { margin: 0 0 0 5rem }
-iframe { width: 100%; height: 46rem; border: 1px solid #d7dee6 } pre { white-space: pre-wrap }
-</style>"""
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)  # started by its path, so that nothing else is on it
+
+from local import landing
+from local.desk import Desk
+from local.stack import StackFailed, read_stack
+
+_MAX_FORM = 1024
+# What a page of this server may do: show its own style and frames, and send forms to itself. A mail may only be looked
+# at, and its links opened.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_MAIL_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-top-navigation-by-user-activation; default-src 'none';"
+    " style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
+}
 # Headers of one connection only (RFC 9110), and those that this server writes itself.
 _NOT_FORWARDED = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"} | {
     "date",
@@ -43,6 +60,15 @@ class Front(ThreadingHTTPServer):
     def address(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The deployed stack's desk; StackFailed while there is none."""
+        return Desk(read_stack(self._state), self.mails)
+
+    def zone(self) -> tzinfo:
+        """The practice's time zone, once the stack is deployed."""
+        return self.desk.zone if self.api_path() else UTC
 
     def api_path(self) -> str | None:
         """The deployed API's path at the emulator; None while the stack is still being deployed."""
@@ -86,32 +112,67 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith(("/s/", "/u/")):
             self._forward()
         elif path == "/":
-            self._page("Careloop on this machine", _landing(self.server.mails()))
+            self._landing()
         elif path in ("/mailbox", "/mailbox/"):
-            self._page("Mailbox", _mailbox(self.server.mails()))
+            self._html(200, landing.mailbox(self.server.mails(), self.server.zone()))
         elif path == "/mailbox/messages.json":
             self._answer(200, "application/json", json.dumps(self.server.mails()))
         elif path.startswith("/mailbox/"):
             self._mail(path.removeprefix("/mailbox/"))
         else:
-            self._page("Not here", "<p>There is no such page.</p>", status=404)
+            self._message(404, "Not here", "There is no such page.")
 
     def do_HEAD(self) -> None:
         """As GET, without the body."""
         self.do_GET()
 
     def do_POST(self) -> None:
-        """Only the API takes forms."""
+        """The API's forms, and the landing page's buttons."""
         if self.path.startswith(("/s/", "/u/")):
             self._forward()
+        elif self.path.startswith("/do/"):
+            self._act(self.path.removeprefix("/do/"))
         else:
-            self._page("Not here", "<p>There is no such page.</p>", status=404)
+            self._message(404, "Not here", "There is no such page.")
+
+    def _landing(self) -> None:
+        if self.server.api_path() is None:
+            self._message(503, "Starting", "The stack is being deployed. Please come back in a few seconds.")
+            return
+        desk = self.server.desk
+        self._html(200, landing.landing(desk.stack, desk.overview(), self.server.mails(), desk.last))
+
+    def _act(self, action: str) -> None:
+        """Do what a button says, then show the landing page; nothing for a form that another site sent."""
+        length = self.headers.get("Content-Length", "")
+        if not self._is_own_form() or not length.isdecimal() or int(length) > _MAX_FORM:
+            self.close_connection = True  # what it wants to send is not read
+            self._message(403, "Refused", "This form did not come from a page of this server.")
+            return
+        number = parse_qs(self.rfile.read(int(length)).decode("ascii", "replace")).get("number", ["1"])[0]
+        if self.server.api_path() is None or not re.fullmatch("[1-9][0-9]?", number):
+            self._message(400, "Not possible", "The stack is not up yet, or the form holds no number from 1 to 99.")
+            return
+        try:
+            known = self.server.desk.act(action, int(number))
+        except StackFailed as failure:
+            self._message(502, "It did not work", str(failure))
+            return
+        if known:
+            self._answer(303, "text/plain", "", {"Location": "/#done"})
+        else:
+            self._message(404, "Not here", "There is no such button.")
+
+    def _is_own_form(self) -> bool:
+        host = self.headers.get("Host", "")
+        own = {f"{name}:{self.server.server_port}" for name in ("127.0.0.1", "localhost")}
+        return host in own and self.headers.get("Origin", f"http://{host}") == f"http://{host}"
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         api = self.server.api_path()
         if api is None:
-            self._page("Starting", "<p>The stack is being deployed.</p>", status=503)
+            self._message(503, "Starting", "The stack is being deployed. Please come back in a few seconds.")
             return
         kept = {name: value for name, value in self.headers.items() if name.lower() not in (*_NOT_FORWARDED, "host")}
         connection = http.client.HTTPConnection(self.server.emulator, timeout=60)
@@ -135,64 +196,37 @@ class Handler(BaseHTTPRequestHandler):
         number, _, part = rest.partition("/")
         mails = self.server.mails()
         if not number.isdecimal() or not 1 <= int(number) <= len(mails) or part not in ("", "html", "text"):
-            self._page("Not here", "<p>There is no such mail.</p>", status=404)
+            self._message(404, "Not here", "There is no such mail.")
             return
         mail = mails[int(number) - 1]
         if part == "html":
             # As in a mail program, a link opens outside the frame that shows the mail.
-            self._answer(200, "text/html", '<base target="_top">' + mail["html"])
+            self._answer(200, "text/html", '<base target="_top">' + mail["html"], _MAIL_HEADERS)
         elif part == "text":
             self._answer(200, "text/plain", mail["text"])
         else:
-            self._page(mail["subject"], _opened(number, mail))
+            self._html(200, landing.opened(number, mail, self.server.zone()))
 
-    def _page(self, title: str, body: str, status: int = 200) -> None:
-        head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        page = f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title>{_STYLE}</head>'
-        self._answer(status, "text/html", f"{page}<body><main><h1>{escape(title)}</h1>{body}</main></body></html>")
+    def _message(self, status: int, title: str, text: str) -> None:
+        self._html(status, landing.message(title, text))
 
-    def _answer(self, status: int, kind: str, text: str) -> None:
+    def _html(self, status: int, page: str) -> None:
+        self._answer(status, "text/html", page, _HEADERS)
+
+    def _answer(self, status: int, kind: str, text: str, headers: Mapping[str, str] = _HEADERS) -> None:
         content = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the paths are links that open surveys."""
-
-
-def _landing(mails: list[dict[str, Any]]) -> str:
-    return f'<p><a href="/mailbox">Mailbox</a>: {len(mails)} mails.</p>'
-
-
-def _mailbox(mails: list[dict[str, Any]]) -> str:
-    if not mails:
-        return "<p>No mail yet.</p>"
-    rows = [
-        f'<tr><td><a href="/mailbox/{number}">{escape(mail["subject"])}</a></td>'
-        f"<td>{escape(', '.join(mail['to']))}</td><td>{_time(mail)}</td></tr>"
-        for number, mail in enumerate(mails, start=1)
-    ]
-    return f"<table><tr><th>Subject</th><th>To</th><th>Sent</th></tr>{''.join(reversed(rows))}</table>"
-
-
-def _opened(number: str, mail: dict[str, Any]) -> str:
-    heads = {"From": mail["from"], "To": ", ".join(mail["to"]), "Sent": _time(mail)}
-    shown = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in heads.items())
-    if mail["html"]:
-        body = f'<iframe title="The mail" src="/mailbox/{number}/html"></iframe>'
-        body += f'<p><a href="/mailbox/{number}/text">As plain text</a></p>'
-    else:
-        body = f"<pre>{escape(mail['text'])}</pre>"
-    return f'<dl>{shown}</dl>{body}<p><a href="/mailbox">All mails</a></p>'
-
-
-def _time(mail: dict[str, Any]) -> str:
-    return format_datetime(datetime.fromisoformat(mail["sent_at"]))
 
 
 def main() -> None:
