@@ -7,7 +7,7 @@ name can add a header or stop a run. No patient mail names a condition, a therap
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.header import Header
 from email.utils import formataddr
 from functools import cache
@@ -50,10 +50,11 @@ class AlertFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClinicDay:
-    """A clinic's passives of one day."""
+    """A clinic's passives of one day, and how many answers of each group it had the day before the mail."""
 
     clinic_name: str
     passives: tuple[AlertFacts, ...]
+    yesterday: Mapping[Category, int] = field(default_factory=dict)
 
 
 def survey(
@@ -244,6 +245,7 @@ def digest(
                 "digest_clinic",
                 clinic=clean_header(clinic.clinic_name),
                 count=len(clinic.passives),
+                yesterday=_yesterday(clinic),
                 entries=_NOTHING.join(_facts_html(_facts(practice, entry)) for entry in clinic.passives),
             )
             for clinic in clinics
@@ -251,7 +253,7 @@ def digest(
     )
     blocks = [steps]
     for clinic in clinics:
-        blocks.append(f"{clean_header(clinic.clinic_name)}: {len(clinic.passives)}")
+        blocks.append(f"{clean_header(clinic.clinic_name)}: {len(clinic.passives)}\n{_yesterday(clinic)}")
         blocks.extend(_facts_text(_facts(practice, entry)) for entry in clinic.passives)
     return _staff_mail(
         practice,
@@ -263,6 +265,15 @@ def digest(
         dashboard_link=dashboard_link,
         tags=tags,
     )
+
+
+def _yesterday(clinic: ClinicDay) -> str:
+    """The clinic's answers of the day before, in words."""
+    counts = {category: clinic.yesterday.get(category, 0) for category in Category}
+    if not any(counts.values()):
+        return "Yesterday: no answers."
+    parts = [f"{number} {category}{'' if number == 1 else 's'}" for category, number in counts.items()]
+    return f"Yesterday: {', '.join(parts)}."
 
 
 def clean_header(text: str) -> str:

@@ -4,6 +4,7 @@ Plain DynamoDB calls: a refusal must bring the stored item along, and the page m
 loading PynamoDB.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -15,6 +16,8 @@ from shared.domain.identity import Token
 from shared.domain.score import classify
 from shared.domain.survey import MAX_VERSIONS, Answer
 from shared.storage.dynamodb import client
+
+CONFLICT_WAITS = (0.05, 0.1, 0.2, 0.4)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +65,69 @@ def record(
     """Store the answer in one conditional write that also notes what must follow.
 
     The last accepted answer counts; an empty comment leaves an earlier one, which the page does not show, as it is.
-    An identical resubmission changes nothing. Refused: a secret the survey does not
-    hold, an expired link, an answer older than the edit window, or the twentieth change.
+    An identical resubmission changes nothing. Refused: a secret the survey does not hold, an expired link, an answer
+    older than the edit window, or the twentieth change.
     """
-    category = classify(answer.score)
+    write = _write(token, answer, pending_reaction, now, edit_window)
+    try:
+        stored = _update(write)
+    except client().exceptions.ConditionalCheckFailedException as refusal:
+        return _refused(refusal.response.get("Item"), token, answer, now)
+    return Outcome.RECORDED, _to_open(stored["Attributes"])
+
+
+def _update(write: dict[str, Any]) -> Any:
+    """One call, tried again while a claim or the nightly count holds the item: botocore does not retry that."""
+    for wait in CONFLICT_WAITS:
+        try:
+            return client().update_item(**write)
+        except client().exceptions.TransactionConflictException:
+            time.sleep(wait)
+    return client().update_item(**write)
+
+
+def _write(
+    token: Token, answer: Answer, pending_reaction: str, now: datetime, edit_window: timedelta
+) -> dict[str, Any]:
     moment = format_instant(now)
-    removal = "" if pending_reaction else " REMOVE pending_reaction"
-    values: dict[str, Any] = {
+    version = {"score": {"N": str(answer.score)}, "comment": {"S": answer.comment}, "at": {"S": moment}}
+    comment, changed = ":comment", "(score <> :score OR #comment <> :comment)"
+    if not answer.comment:
+        comment, changed = "if_not_exists(#comment, :comment)", "score <> :score"
+    # A reaction still owed to an earlier answer is never taken away: whoever handles it looks at all versions.
+    pending = ", pending_reaction = :pending" if pending_reaction else ""
+    values = {
         ":secret": {"S": token.secret_hash},
         ":now": {"S": moment},
         ":editable": {"S": format_instant(now - edit_window)},
         ":score": {"N": str(answer.score)},
         ":comment": {"S": answer.comment},
-        ":category": {"S": category},
-        ":one": {"N": "1"},
+        ":category": {"S": classify(answer.score)},
+        ":answer": {"L": [{"M": version}]},
         ":none": {"L": []},
+        ":one": {"N": "1"},
         ":most": {"N": str(MAX_VERSIONS)},
         ":yes": {"S": "yes"},
-        ":answer": {
-            "L": [
-                {
-                    "M": {
-                        "score": {"N": str(answer.score)},
-                        "comment": {"S": answer.comment},
-                        "at": {"S": moment},
-                    }
-                }
-            ]
-        },
+        **({":pending": {"S": pending_reaction}} if pending_reaction else {}),
     }
-    if pending_reaction:
-        values[":pending"] = {"S": pending_reaction}
-    try:
-        stored = client().update_item(
-            TableName=setting("SURVEYS_TABLE"),
-            Key={"survey_id": {"S": token.survey_id}},
-            UpdateExpression=(
-                "SET score = :score, #comment = "
-                + (":comment" if answer.comment else "if_not_exists(#comment, :comment)")
-                + ", category = :category, answered_at = :now,"
-                " first_answered_at = if_not_exists(first_answered_at, :now),"
-                " answers = list_append(if_not_exists(answers, :none), :answer), uncounted = :yes"
-                + (", pending_reaction = :pending" if pending_reaction else "")
-                + removal
-                + " ADD version :one, revision :one"
-            ),
-            ConditionExpression=(
-                "contains(token_hashes, :secret) AND expires_at > :now AND (attribute_not_exists(version) OR"
-                " (first_answered_at >= :editable AND version < :most AND "
-                + ("(score <> :score OR #comment <> :comment)))" if answer.comment else "score <> :score))")
-            ),
-            ExpressionAttributeNames={"#comment": "comment"},
-            ExpressionAttributeValues=values,
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    except client().exceptions.ConditionalCheckFailedException as refusal:
-        return _refused(refusal.response.get("Item"), token, answer, now)
-    return Outcome.RECORDED, _to_open(stored["Attributes"])
+    return {
+        "TableName": setting("SURVEYS_TABLE"),
+        "Key": {"survey_id": {"S": token.survey_id}},
+        "UpdateExpression": (
+            f"SET score = :score, #comment = {comment}, category = :category, answered_at = :now,"
+            " first_answered_at = if_not_exists(first_answered_at, :now),"
+            f" answers = list_append(if_not_exists(answers, :none), :answer), uncounted = :yes{pending}"
+            " ADD version :one, revision :one"
+        ),
+        "ConditionExpression": (
+            "contains(token_hashes, :secret) AND expires_at > :now AND (attribute_not_exists(version)"
+            f" OR (first_answered_at >= :editable AND version < :most AND {changed}))"
+        ),
+        "ExpressionAttributeNames": {"#comment": "comment"},
+        "ExpressionAttributeValues": values,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def _refused(

@@ -97,6 +97,30 @@ def test_an_accepted_answer_is_one_call_to_dynamodb(token):
     assert calls == ["UpdateItem"]
 
 
+def test_an_answer_that_meets_a_transaction_is_tried_again(token, monkeypatch):
+    client = dynamodb.client()
+    conflict = client.exceptions.TransactionConflictException({"Error": {"Code": "TransactionConflictException"}}, "x")
+    refusals = [conflict, conflict]
+    update = client.update_item
+
+    def busy_at_first(**call: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return update(**call)
+
+    monkeypatch.setattr(client, "update_item", busy_at_first)
+    monkeypatch.setattr("shared.storage.answers.CONFLICT_WAITS", (0, 0, 0))
+    assert post(token, 9)["statusCode"] == 200
+    assert stored().score == 9
+
+
+def test_a_reaction_still_owed_survives_an_answer_that_calls_for_none(token, choose):
+    choose(PASSIVE_ALERTS="off")
+    post(token, 3)
+    post(token, 7)
+    assert (stored().category, stored().pending_reaction) == (Category.PASSIVE, "alert")
+
+
 def test_the_last_accepted_answer_counts(token):
     post(token, 9, "Great")
     post(token, 3, "No, wait", at=timedelta(days=6))

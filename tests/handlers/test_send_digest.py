@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.aggregate_scores.handler import handler as count_scores
 from functions.alerts.send_digest.handler import handler
 from shared.domain.settings import ClinicSettings
 from shared.mail.mailer import Mail, SendingStopped
@@ -42,6 +43,15 @@ def test_all_passives_of_the_admins_clinics_come_in_one_mail(mailer: FakeMailer)
     assert "West: 1" in practice_mail.text
     assert survey_id(1) not in practice_mail.text
     assert survey_id(1) in mailer.to("south@example.com")[0].text
+
+
+def test_the_mail_tells_yesterdays_figures_of_the_clinic(mailer: FakeMailer) -> None:
+    for number, score in enumerate((9, 10, 2), start=5):
+        answer(sent(survey_id(number)), score)
+    passive(1)
+    count_scores({"time": WEDNESDAY}, FakeContext())
+    run(mailer)
+    assert "Yesterday: 2 promoters, 1 passive, 1 detractor." in mailer.sent[0].text
 
 
 def test_each_passive_is_told_once_and_leaves_a_trace(mailer: FakeMailer) -> None:

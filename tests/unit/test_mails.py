@@ -358,12 +358,15 @@ def test_missing_facts_are_said_to_be_missing() -> None:
 
 
 def test_the_digest_counts_passives_by_clinic() -> None:
-    days = [ClinicDay("North", (PASSIVE, PASSIVE)), ClinicDay("South", (PASSIVE,))]
+    yesterday = {Category.PROMOTER: 5, Category.DETRACTOR: 1}
+    days = [ClinicDay("North", (PASSIVE, PASSIVE), yesterday), ClinicDay("South", (PASSIVE,))]
     mail = letters.digest(PRACTICE, days, to=("owner@example.com",), day="Monday, March 9")
     assert mail.subject == "3 passive answers on Monday, March 9"
     assert mail.to == ("owner@example.com",)
     assert [h.text for h in read(mail.html).all("h2")] == ["North: 2", "South: 1"]
-    assert "North: 2" in mail.text
+    assert "North: 2\nYesterday: 5 promoters, 0 passives, 1 detractor." in mail.text
+    assert "South: 1\nYesterday: no answers." in mail.text
+    assert "Yesterday: 5 promoters, 0 passives, 1 detractor." in mail.html
     assert mail.text.count(PASSIVE.survey_id) == 3
     _assert_names_nobody(mail)
     one = letters.digest(PRACTICE, days[1:], to=("owner@example.com",), day="Monday, March 9")

@@ -1,10 +1,12 @@
 """The daily digest: what each clinic's admins are told of their passives."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.config import practice
-from shared.domain.score import Category
+from shared.domain.aggregate import histogram
+from shared.domain.score import Category, classify
 from shared.domain.settings import AlertDetail, Clinic, PassiveAlerts
 from shared.domain.survey import Reaction, Survey
 from shared.mail import letters
@@ -12,7 +14,7 @@ from shared.mail.letters import AlertFacts, ClinicDay
 from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
 from shared.observability import warn
-from shared.storage import patients, reactions, settings, surveys
+from shared.storage import patients, reactions, scores, settings, surveys
 from shared.storage.reactions import ReactionsFailed
 
 
@@ -42,7 +44,7 @@ def send_digests(as_of: datetime, mailer: Mailer) -> Sent:
     for clinics in groups.values():
         passives = [survey for clinic in clinics for survey in news[clinic.clinic_id]]
         try:
-            _send(clinics, news, mailer)
+            _send(clinics, news, as_of, mailer)
         except Exception as error:  # noqa: BLE001 (raised below, once the others have their mail)
             warn("digest_failed", error=type(error).__name__, surveys=len(passives))
             failed.extend(survey.survey_id for survey in passives)
@@ -65,9 +67,15 @@ def _is_news(survey: Survey) -> bool:
     return False
 
 
-def _send(clinics: list[Clinic], news: dict[str, list[Survey]], mailer: Mailer) -> None:
+def _send(clinics: list[Clinic], news: dict[str, list[Survey]], as_of: datetime, mailer: Mailer) -> None:
+    yesterday = (as_of.astimezone(practice().zone).date() - timedelta(days=1)).isoformat()
     days = [
-        ClinicDay(clinic.name, tuple(_facts(survey, clinic) for survey in news[clinic.clinic_id])) for clinic in clinics
+        ClinicDay(
+            clinic.name,
+            tuple(_facts(survey, clinic) for survey in news[clinic.clinic_id]),
+            _figures(clinic, yesterday),
+        )
+        for clinic in clinics
     ]
     answered = sorted(
         survey.answers[-1].at.astimezone(clinic.zone).date() for clinic in clinics for survey in news[clinic.clinic_id]
@@ -79,6 +87,14 @@ def _send(clinics: list[Clinic], news: dict[str, list[Survey]], mailer: Mailer) 
         reactions.note_told(survey, "digest", survey.answers[-1])
         reactions.note_answers(survey)
         surveys.settle_reaction(survey, "")
+
+
+def _figures(clinic: Clinic, day: str) -> Counter[Category]:
+    counts = scores.read_range(f"clinic#{clinic.clinic_id}", day, day).get(day, {})
+    figures = Counter[Category]()
+    for score, answers in enumerate(histogram(counts)):
+        figures[classify(score)] += answers
+    return figures
 
 
 def _facts(survey: Survey, clinic: Clinic) -> AlertFacts:
