@@ -134,8 +134,11 @@ def _pass_on(said: IO[str] | None, progress: Progress) -> list[str]:
             others.append(line)
             continue
         tally = json.loads(line)
-        sent = ", ".join(f"{tally.get(kind, 0)} {kind}s" for kind in ("survey", "reminder", "review"))
-        progress.tell(f"The past up to {tally['day']}: {sent} sent, {tally.get('answered', 0)} answered.")
+        surveys, reminders, reviews, answered = (
+            tally.get(what, 0) for what in ("survey", "reminder", "review", "answered")
+        )
+        sent = f"{surveys} surveys, {reminders} reminders and {reviews} review requests sent"
+        progress.tell(f"The past up to {tally['day']}: {sent}, {answered} surveys answered.")
     return others
 
 
@@ -181,17 +184,17 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def _wait_for_the_end(state: Path) -> None:
-    """Return when something that the demo needs has ended by itself."""
+def _wait_for_the_end(state: Path, parent: int) -> None:
+    """Return when something that the demo needs has ended, or whoever started it: Ctrl-C would not come through."""
     processes = Processes(state)
     expected = set(processes.running())
-    while set(processes.running()) == expected:
+    while set(processes.running()) == expected and os.getppid() == parent:
         time.sleep(0.5)
 
 
 def run(state: Path, now: datetime, patients: int) -> int:
     """Start, say where, wait, and end everything."""
-    progress = Progress()
+    progress, parent = Progress(), os.getppid()
     try:
         stack = start(state, now, patients, progress)
         progress.tell("Ready.")
@@ -202,8 +205,8 @@ def run(state: Path, now: datetime, patients: int) -> int:
             "Ctrl-C ends the demo and everything in it.",
             flush=True,
         )
-        _wait_for_the_end(state)
-        raise DemoFailed(f"the stack ended by itself; see the logs in {state}")
+        _wait_for_the_end(state, parent)
+        raise DemoFailed(f"Something that the demo needs has ended: its logs are in {state}.")
     except KeyboardInterrupt:
         print("\nEnding the demo …", flush=True)
         return 0
