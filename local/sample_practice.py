@@ -92,7 +92,7 @@ CLINICS = (
         "Larkmere Prairie",
         ZoneInfo("America/Chicago"),
         "630",
-        (0.76, 0.15),
+        (0.74, 0.16),
         (
             ("T-09", "Nora Hazelwick"),
             ("T-10", "Sam Cedarholt"),
