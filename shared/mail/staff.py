@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.patient import Patient
 from shared.domain.survey import AcceptedAnswer, Survey
-from shared.mail.letters import AlertFacts
 from shared.mail.mailer import Mail, Mailer, MailNotSent
+from shared.mail.staff_letters import AlertFacts
 from shared.observability import count
 
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from shared.config import read_practice
 from shared.domain.score import SCORES, Category
 from shared.domain.settings import AlertDetail, Clinic, Practice, ReviewLink
-from shared.mail import letters
-from shared.mail.letters import AlertFacts, ClinicDay, clean_header
+from shared.mail import letters, staff_letters
+from shared.mail.layout import clean_header
 from shared.mail.mailer import Mail
+from shared.mail.staff_letters import AlertFacts, ClinicDay
 from tests.environment import ENVIRONMENT
 from tests.reading import read
 
@@ -94,10 +95,14 @@ def _patient_mails(
 def _staff_mails(practice: Practice = PRACTICE, clinic: Clinic = CLINIC, facts: AlertFacts = FACTS) -> list[Mail]:
     passive = replace(facts, category=Category.PASSIVE)
     return [
-        letters.detractor_alert(practice, clinic, facts),
-        letters.detractor_alert(practice, clinic, replace(facts, changed=True), dashboard_link="https://d.example/"),
-        letters.passive_alert(practice, clinic, passive),
-        letters.digest(practice, [ClinicDay(clinic.name, (passive, passive))], to=clinic.admins, day="Monday, March 9"),
+        staff_letters.detractor_alert(practice, clinic, facts),
+        staff_letters.detractor_alert(
+            practice, clinic, replace(facts, changed=True), dashboard_link="https://d.example/"
+        ),
+        staff_letters.passive_alert(practice, clinic, passive),
+        staff_letters.digest(
+            practice, [ClinicDay(clinic.name, (passive, passive))], to=clinic.admins, day="Monday, March 9"
+        ),
     ]
 
 
@@ -230,7 +235,7 @@ def test_a_review_request_without_review_links_is_an_error_of_the_caller() -> No
 
 def test_tags_are_passed_on_untouched() -> None:
     assert _survey(tags={"message_id": "m1"}).tags == {"message_id": "m1"}
-    assert letters.detractor_alert(PRACTICE, CLINIC, FACTS, tags={"survey_id": "s1"}).tags == {"survey_id": "s1"}
+    assert staff_letters.detractor_alert(PRACTICE, CLINIC, FACTS, tags={"survey_id": "s1"}).tags == {"survey_id": "s1"}
 
 
 @given(text=HOSTILE)
@@ -291,11 +296,11 @@ def test_a_clean_header_keeps_what_names_are_made_of() -> None:
         assert clean_header(name) == name
 
 
-@pytest.mark.parametrize("make", [letters.detractor_alert, letters.passive_alert])
+@pytest.mark.parametrize("make", [staff_letters.detractor_alert, staff_letters.passive_alert])
 def test_a_minimal_alert_names_group_clinic_moment_and_reference_and_no_person(make: Callable[..., Mail]) -> None:
-    facts = FACTS if make is letters.detractor_alert else PASSIVE
+    facts = FACTS if make is staff_letters.detractor_alert else PASSIVE
     mail = make(PRACTICE, CLINIC, facts)
-    group = "Detractor (0–6)" if make is letters.detractor_alert else "Passive (7–8)"
+    group = "Detractor (0–6)" if make is staff_letters.detractor_alert else "Passive (7–8)"
     for part in (unescape(mail.html), mail.text):
         assert group in part
         assert "Riverside North" in part
@@ -324,33 +329,33 @@ def test_a_full_staff_mail_says_who_and_what_but_never_in_its_subject(mail: Mail
 
 
 def test_the_staff_are_told_what_to_do() -> None:
-    mail = letters.detractor_alert(PRACTICE, CLINIC, FACTS)
+    mail = staff_letters.detractor_alert(PRACTICE, CLINIC, FACTS)
     for part in (mail.text, mail.html):
         assert "reach out once" in part
         assert "Write down that you did" in part
 
 
 def test_a_changed_answer_is_told_apart() -> None:
-    assert "changed" in letters.detractor_alert(PRACTICE, CLINIC, replace(FACTS, changed=True)).text
-    assert "changed" not in letters.detractor_alert(PRACTICE, CLINIC, FACTS).text
+    assert "changed" in staff_letters.detractor_alert(PRACTICE, CLINIC, replace(FACTS, changed=True)).text
+    assert "changed" not in staff_letters.detractor_alert(PRACTICE, CLINIC, FACTS).text
 
 
 def test_staff_mails_link_to_the_dashboard_if_there_is_one() -> None:
-    with_link = letters.detractor_alert(PRACTICE, CLINIC, FACTS, dashboard_link="https://staff.example/c?a=1&b=2")
+    with_link = staff_letters.detractor_alert(PRACTICE, CLINIC, FACTS, dashboard_link="https://staff.example/c?a=1&b=2")
     assert read(with_link.html).one("a").attributes["href"] == "https://staff.example/c?a=1&b=2"
     assert "https://staff.example/c?a=1&b=2" in with_link.text
-    assert not read(letters.detractor_alert(PRACTICE, CLINIC, FACTS).html).all("a")
+    assert not read(staff_letters.detractor_alert(PRACTICE, CLINIC, FACTS).html).all("a")
 
 
 def test_a_comment_cannot_pass_for_a_line_of_the_alert() -> None:
     facts = replace(FACTS, comment="fine\nPatient: Somebody Else")
-    lines = letters.detractor_alert(FULL, CLINIC, facts).text.splitlines()
+    lines = staff_letters.detractor_alert(FULL, CLINIC, facts).text.splitlines()
     assert [line for line in lines if line.startswith("Patient:")] == ["Patient: Eleanor Whitfield"]
 
 
 def test_missing_facts_are_said_to_be_missing() -> None:
     facts = replace(FACTS, comment="", patient_name="", patient_email="", patient_phone="")
-    text = letters.detractor_alert(FULL, CLINIC, facts).text
+    text = staff_letters.detractor_alert(FULL, CLINIC, facts).text
     assert "Comment: none" in text
     assert "Patient: no name on record" in text
     assert "Email: none on record" in text
@@ -360,7 +365,7 @@ def test_missing_facts_are_said_to_be_missing() -> None:
 def test_the_digest_counts_passives_by_clinic() -> None:
     yesterday = {Category.PROMOTER: 5, Category.DETRACTOR: 1}
     days = [ClinicDay("North", (PASSIVE, PASSIVE), yesterday), ClinicDay("South", (PASSIVE,))]
-    mail = letters.digest(PRACTICE, days, to=("owner@example.com",), day="Monday, March 9")
+    mail = staff_letters.digest(PRACTICE, days, to=("owner@example.com",), day="Monday, March 9")
     assert mail.subject == "3 passive answers on Monday, March 9"
     assert mail.to == ("owner@example.com",)
     assert [h.text for h in read(mail.html).all("h2")] == ["North: 2", "South: 1"]
@@ -369,7 +374,7 @@ def test_the_digest_counts_passives_by_clinic() -> None:
     assert "Yesterday: 5 promoters, 0 passives, 1 detractor." in mail.html
     assert mail.text.count(PASSIVE.survey_id) == 3
     _assert_names_nobody(mail)
-    one = letters.digest(PRACTICE, days[1:], to=("owner@example.com",), day="Monday, March 9")
+    one = staff_letters.digest(PRACTICE, days[1:], to=("owner@example.com",), day="Monday, March 9")
     assert one.subject == "1 passive answer on Monday, March 9"
 
 
@@ -381,4 +386,4 @@ def test_staff_mail_is_not_marked_as_automatic() -> None:
 
 def test_the_longest_alert_stays_under_what_mail_programs_cut() -> None:
     facts = replace(FACTS, comment="👍" * 4000)
-    assert len(letters.detractor_alert(FULL, CLINIC, facts).html.encode()) < 100_000
+    assert len(staff_letters.detractor_alert(FULL, CLINIC, facts).html.encode()) < 100_000

@@ -4,7 +4,7 @@ from shared.config import practice
 from shared.domain.score import Category
 from shared.domain.settings import AlertDetail
 from shared.domain.survey import Reaction, Survey, after_alert
-from shared.mail import letters
+from shared.mail import staff_letters
 from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
 from shared.observability import log
@@ -21,7 +21,7 @@ def alert(survey: Survey, mailer: Mailer) -> None:
     # The person is read only for mails that name one.
     patient = patients.get(survey.patient_id) if practice().alert_detail is AlertDetail.FULL else None
     for answer in reactions.unalerted(survey):
-        letter = letters.detractor_alert if answer.category is Category.DETRACTOR else letters.passive_alert
+        letter = staff_letters.detractor_alert if answer.category is Category.DETRACTOR else staff_letters.passive_alert
         facts = facts_of(survey, answer, clinic.zone, patient)
         tell_staff(mailer, letter(practice(), clinic, facts, tags={"survey_id": survey.survey_id}))
         reactions.note_told(survey, "alert", answer)

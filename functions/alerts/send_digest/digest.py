@@ -9,10 +9,10 @@ from shared.domain.aggregate import histogram
 from shared.domain.score import Category, classify
 from shared.domain.settings import AlertDetail, Clinic, PassiveAlerts
 from shared.domain.survey import Reaction, Survey
-from shared.mail import letters
-from shared.mail.letters import AlertFacts, ClinicDay
+from shared.mail import staff_letters
 from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
+from shared.mail.staff_letters import AlertFacts, ClinicDay
 from shared.observability import warn
 from shared.storage import patients, reactions, scores, settings, surveys
 from shared.storage.reactions import ReactionsFailed
@@ -82,7 +82,7 @@ def _send(clinics: list[Clinic], news: dict[str, list[Survey]], as_of: datetime,
     )
     first, last = (f"{day:%A, %B} {day.day}" for day in (answered[0], answered[-1]))
     day = first if first == last else f"{first} to {last}"
-    tell_staff(mailer, letters.digest(practice(), days, to=clinics[0].admins, day=day))
+    tell_staff(mailer, staff_letters.digest(practice(), days, to=clinics[0].admins, day=day))
     for survey in (survey for clinic in clinics for survey in news[clinic.clinic_id]):
         reactions.note_told(survey, "digest", survey.answers[-1])
         reactions.note_answers(survey)
