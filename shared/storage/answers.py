@@ -39,7 +39,8 @@ class OpenSurvey:
     def is_closed(self, now: datetime, edit_window: timedelta) -> bool:
         """Whether the answer can be changed no longer."""
         until = self.changeable_until(edit_window)
-        return until is not None and (now > until or self.version >= MAX_VERSIONS)
+        # In whole seconds, as the write compares: the page must not refuse what the form would still take.
+        return until is not None and (now.replace(microsecond=0) > until or self.version >= MAX_VERSIONS)
 
 
 class Outcome(Enum):
