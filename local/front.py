@@ -49,6 +49,7 @@ class Front(ThreadingHTTPServer):
     """One local stack's front: knows the emulator's address, and the API's once the stack is deployed."""
 
     daemon_threads = True
+    request_queue_size = 128  # socketserver's five reset the connections of patients who answer at the same moment
 
     def __init__(self, endpoint: str, state: Path) -> None:
         """Listens on a free port of 127.0.0.1."""
