@@ -57,6 +57,11 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
     def hours(text: str) -> timedelta:
         return timedelta(hours=int(text))
 
+    window = Window(
+        read("SEND_FROM", parse_time_of_day), read("SEND_UNTIL", parse_time_of_day), read("SEND_DAYS", parse_days)
+    )
+    if not window.ever_opens:
+        raise BadSetting("the environment variable SEND_UNTIL is not later than SEND_FROM")
     return Practice(
         name=read("PRACTICE_NAME", str),
         zone=read("PRACTICE_TIME_ZONE", parse_zone),
@@ -66,11 +71,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         admins=read("ADMIN_ADDRESSES", parse_addresses),
         review_links=read("REVIEW_LINKS", parse_review_links),
         touchpoints=read("TOUCHPOINTS", parse_touchpoints),
-        window=Window(
-            read("SEND_FROM", parse_time_of_day),
-            read("SEND_UNTIL", parse_time_of_day),
-            read("SEND_DAYS", parse_days),
-        ),
+        window=window,
         survey_delay=read("SURVEY_DELAY_HOURS", hours),
         pause=read("PAUSE_DAYS", days),
         reminder_after=read("REMINDER_AFTER_DAYS", days) or None,

@@ -7,9 +7,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from shared.config import BadSetting
+
 _ALLOWED = frozenset(
     {"as_of", "clinic_id", "count", "deferred", "due", "error", "failed", "kind", "message_id", "object"}
-    | {"rate", "reason", "refused", "route", "rows", "run", "seconds", "sent", "skipped", "state", "status"}
+    | {"reason", "refused", "rows", "run", "sent", "skipped", "state", "status"}
     | {"survey_id", "surveys", "unchanged", "unknown", "updated", "version", "where"}
 )
 _logger = Logger(service="careloop")
@@ -46,6 +48,8 @@ def entry_point(handler: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(event: Any, context: Any, **collaborators: Any) -> Any:
         try:
             return handler(event, context, **collaborators)
+        except BadSetting:
+            raise  # names the variable that the deployment got wrong, and no patient
         except Exception as error:  # noqa: BLE001 (told by type and place, and raised again)
             frames = traceback.extract_tb(error.__traceback__)[1:]
             where = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))

@@ -62,6 +62,12 @@ class FollowUp:
                 surveys.create(survey)
                 messages.create(_letter(survey))
 
+    def forget(self, patient_id: str) -> None:
+        """Withdraw whatever is unsent of a patient who turns out to have left before anything was known of them."""
+        for survey in surveys.of_patient(patient_id):
+            if not _went_out(survey):
+                self._withdraw(survey, messages.get(_message_id(survey.survey_id)))
+
     def _surveys(self, patient_id: str, patient: Patient | None, visits: Iterable[Visit]) -> dict[str, Survey]:
         touchpoints = derive(episodes(visits, self.zone_of), self.rules, self.delay)
         made = (self._survey(patient_id, patient, touchpoint) for touchpoint in touchpoints)

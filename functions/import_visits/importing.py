@@ -60,6 +60,8 @@ def import_object(s3: Any, bucket: str, key: str, now: datetime, workers: Execut
         if report.has_rejected:
             report.rejected.seek(0)
             s3.put_object(Bucket=bucket, Key=f"rejected/{name}", Body=report.rejected, ContentType="text/csv")
+        else:  # what an earlier upload of the same name had refused is corrected
+            s3.delete_object(Bucket=bucket, Key=f"rejected/{name}")
         s3.put_object(Bucket=bucket, Key=f"reports/{name}.json", Body=report.to_json(), ContentType="application/json")
         return report.summary()
 
@@ -98,7 +100,7 @@ def _store(
     people = [record for record in batch if isinstance(record, PatientRecord)]
     visits = [record for record in batch if isinstance(record, VisitRecord)]
     clinics = [record for record in batch if isinstance(record, ClinicRecord)]
-    report.add(store_patients(people, uploaded_at))
+    report.add(store_patients(people, uploaded_at, follow_up))
     report.add(store_visits(visits, uploaded_at, follow_up, workers))
     report.add(store_clinics(clinics, uploaded_at))
 

@@ -45,10 +45,12 @@ def _show(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any]:
 
 def _submit(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any]:
     form = read_form(event)
-    if form.answer is None:
-        survey = answers.find(token, now)
-        return _ask_again(survey, form) if survey else _unknown(event)
-    return _record(event, token, form.answer, form.comment_cut, now)
+    if form.answer is not None:
+        return _record(event, token, form.answer, form.comment_cut, now)
+    survey = answers.find(token, now)
+    if survey is None:
+        return _unknown(event)
+    return _closed(409, survey) if survey.is_closed(now, practice().edit_window) else _ask_again(survey, form)
 
 
 def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bool, now: datetime) -> dict[str, Any]:
@@ -59,6 +61,8 @@ def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bo
     log("answer", survey_id=survey.survey_id, state=outcome.name.lower(), version=survey.version)
     if outcome is Outcome.CLOSED:
         return _closed(409, survey)
+    if outcome is Outcome.UNCHANGED and survey.is_closed(now, practice().edit_window):
+        return _closed(200, survey)
     place = clinic(survey.clinic_id)
     thanks = pages.thanks(
         survey.language,

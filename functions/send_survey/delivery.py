@@ -8,15 +8,14 @@ from functions.send_survey.pace import Pace
 from shared.domain.eligibility import ADDRESS_REST, REVIEW_PAUSE, Decision, Situation, Verdict, decide
 from shared.domain.identity import address_key, message_id, new_token
 from shared.domain.message import Message, MessageKind
-from shared.domain.patient import Patient
+from shared.domain.patient import Address, Patient
 from shared.mail import letters
 from shared.mail.mailer import (
     Mail,
     Mailer,
+    MailNotSent,
     MailOutcomeUnknown,
     MailRefused,
-    MailThrottled,
-    SendingStopped,
 )
 from shared.storage import activity, addresses, messages, patients, surveys
 
@@ -66,14 +65,15 @@ def deliver(situation: Situation, sender: Sender) -> Result:
     whoever finds `calling` with a lease that ran out must take it for sent.
     """
     message, patient = situation.message, situation.patient
-    if patient is None:
-        return Result("deferred", "no_address")
+    if patient is None or situation.survey is None:
+        raise ValueError("only a message with patient and survey is decided to be sent")
     token, token_hash = new_token(message.survey_id)
     mail = _letter(situation, patient, token, sender.public_url)
     claim = messages.Claim(
         message=message,
+        survey_version=situation.survey.version,
         patient=patient,
-        address_key=address_key(sender.key, patient.email),
+        address=situation.address or Address(address_key(sender.key, patient.email)),
         token_hash=token_hash,
         expires_at=sender.now() + situation.practice.link_lifetime,
         as_of=sender.as_of,
@@ -91,23 +91,28 @@ def deliver(situation: Situation, sender: Sender) -> Result:
         return Result("deferred", "in_progress")
     try:
         ses_id = sender.mailer.send(mail)
-    except MailThrottled:
-        messages.release(message.message_id, attempt)
-        return Result("deferred", "throttled")
-    except SendingStopped:
-        messages.release(message.message_id, attempt)
-        return Result("deferred", "sending_stopped")
-    except MailRefused:
-        messages.fail(message.message_id, attempt, "refused")
-        if message.kind is MessageKind.SURVEY:
-            surveys.mark_unsent(message.survey_id, "refused")
-        return Result("failed", "refused")
     except MailOutcomeUnknown:
         return _give_up(message, attempt)
+    except MailNotSent as refusal:
+        return _not_sent(claim, attempt, refusal)
     _write_down(situation, sender.as_of)
     # Last of all: a crash before this leaves `calling`, which ends as unknown, never as a second mail.
     messages.finish_call(message.message_id, attempt, ses_id, sender.as_of)
     return Result("sent")
+
+
+def _not_sent(claim: messages.Claim, attempt: int, refusal: MailNotSent) -> Result:
+    """The provider's clear refusal: nothing left, so the patient's pause has not begun."""
+    message = claim.message
+    if isinstance(refusal, MailRefused):
+        messages.fail(message.message_id, attempt, "refused")
+        messages.give_back(claim)
+        if message.kind is MessageKind.SURVEY:
+            surveys.mark_unsent(message.survey_id, "refused")
+        return Result("failed", "refused")
+    messages.release(message.message_id, attempt)
+    messages.give_back(claim)
+    return Result("deferred", refusal.reason)
 
 
 def _refused(situation: Situation, sender: Sender) -> Result:

@@ -24,8 +24,10 @@ def handler(
         language = language_wanted(event)
         return page(404, pages.unknown_link(language, practice().name), language)
     if event["httpMethod"] != "POST":
-        return page(200, pages.unsubscribe_question(survey.language, practice()), survey.language)
-    patients.opt_out(survey.patient_id)
-    activity.note(survey.patient_id, "opted_out", now(), survey.survey_id, survey_id=survey.survey_id)
-    log("opted_out", survey_id=survey.survey_id)
+        patient = patients.get(survey.patient_id)
+        answer = pages.unsubscribed if patient and patient.opted_out else pages.unsubscribe_question
+        return page(200, answer(survey.language, practice()), survey.language)
+    if patients.opt_out(survey.patient_id):
+        activity.note(survey.patient_id, "opted_out", now(), survey.survey_id, survey_id=survey.survey_id)
+        log("opted_out", survey_id=survey.survey_id)
     return page(200, pages.unsubscribed(survey.language, practice()), survey.language)

@@ -92,8 +92,12 @@ def _never(situation: Situation, as_of: datetime) -> str:
 
 def _is_replaced(situation: Situation) -> bool:
     patient, message = situation.patient, situation.message
-    newest_asked = patient.surveyed_for if patient and patient.surveyed_by != message.message_id else None
-    return situation.superseded or (newest_asked is not None and newest_asked > message.occurred_at)
+    asked_about = patient.surveyed_for if patient and patient.surveyed_by != message.message_id else None
+    if situation.superseded or asked_about is None:
+        return situation.superseded
+    zone = situation.clinic.zone
+    same_day = asked_about.astimezone(zone).date() == message.occurred_at.astimezone(zone).date()
+    return asked_about > message.occurred_at or (same_day and message.touchpoint != "discharge")
 
 
 def _no_review(situation: Situation, survey: Survey, as_of: datetime) -> str:

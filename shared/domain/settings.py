@@ -54,6 +54,11 @@ class Window:
     until: time
     days: frozenset[int]  # Monday is 0
 
+    @property
+    def ever_opens(self) -> bool:
+        """Whether there is any moment for patient mail."""
+        return self.start < self.until and bool(self.days)
+
     def is_open(self, local: datetime) -> bool:
         """Whether patients may be mailed at this clinic-local moment."""
         return local.weekday() in self.days and self.start <= local.time() < self.until

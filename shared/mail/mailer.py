@@ -1,6 +1,7 @@
 """Sending one mail, and the ways in which it can fail."""
 
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from typing import Any, Protocol
 
 
@@ -26,11 +27,21 @@ class Mailer(Protocol):
 
 
 class MailNotSent(Exception):
-    """The mail was refused for certain: nothing left."""
+    """The mail was refused for certain: nothing left. `reason` is what a run counts it under."""
+
+    reason = "refused"
 
 
 class MailThrottled(MailNotSent):
     """Too fast or over the day's quota: the same mail may be sent later."""
+
+    reason = "throttled"
+
+
+class RecipientNotVerified(MailNotSent):
+    """The account is in the SES sandbox, which mails verified addresses only: this one may be sent after it."""
+
+    reason = "sandbox"
 
 
 class MailRefused(MailNotSent):
@@ -39,6 +50,8 @@ class MailRefused(MailNotSent):
 
 class SendingStopped(MailNotSent):
     """Nothing at all can be sent: account paused, sender not verified, permission missing."""
+
+    reason = "sending_stopped"
 
 
 class MailOutcomeUnknown(Exception):
@@ -91,7 +104,7 @@ class SesMailer:
                 EmailTags=[{"Name": name, "Value": value} for name, value in mail.tags.items()],
             )
         except ClientError as error:
-            raise _translate(error) from error
+            raise _translate(error, mail) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise MailThrottled("SES could not be reached") from error
         except BotoCoreError as error:
@@ -108,15 +121,25 @@ def ses_client() -> Any:
     return boto3.session.Session().client("sesv2", config=config)
 
 
-def _translate(error: Any) -> Exception:
+def _translate(error: Any, mail: Mail) -> Exception:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     text = error.response.get("Error", {}).get("Message", "")
     if code in _THROTTLED or status == 429:
         return MailThrottled(code)
-    # SES reports an unverified sender and a refused recipient by the same code; only its text tells them apart.
-    if code in _STOPPED or (code == "MessageRejected" and "not verified" in text):
+    if code == "MessageRejected" and "not verified" in text:
+        return _unverified(text, mail)
+    if code in _STOPPED:
         return SendingStopped(code)
     if code in _REFUSED or 400 <= status < 500:
         return MailRefused(code)
     return MailOutcomeUnknown(code or str(status))
+
+
+def _unverified(text: str, mail: Mail) -> Exception:
+    """SES has one code for an unverified sender and, in its sandbox, an unverified recipient: its text names which."""
+    _, sender = parseaddr(mail.sender)
+    recipient_is_named = any(address.lower() in text.lower() for address in mail.to)
+    if recipient_is_named and sender.lower() not in text.lower():
+        return RecipientNotVerified("sandbox")
+    return SendingStopped("sender not verified")

@@ -27,6 +27,7 @@ def facts_of(survey: Survey, answer: AcceptedAnswer, zone: ZoneInfo, patient: Pa
         patient_email=patient.email if patient else "",
         patient_phone=patient.phone if patient else "",
         changed=len(survey.answers) > 1,
+        since=survey.category if survey.category is not answer.category else None,
     )
 
 

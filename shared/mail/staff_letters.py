@@ -32,6 +32,7 @@ class AlertFacts:
     patient_email: str
     patient_phone: str
     changed: bool = False
+    since: Category | None = None  # the group of the answer that counts now, if it is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _alert(
     tags: Mapping[str, str] | None,
 ) -> Mail:
     shown = [_Fact.plain("Clinic", clinic.name), *_facts(practice, facts)]
-    changed = "This patient has changed an earlier answer or comment." if facts.changed else ""
+    changed = _changed(facts)
     return _staff_mail(
         practice,
         to=clinic.admins,
@@ -174,6 +175,12 @@ def _alert(
         dashboard_link=dashboard_link,
         tags=tags,
     )
+
+
+def _changed(facts: AlertFacts) -> str:
+    if facts.since:
+        return f"The patient has changed this answer since. What counts now: {_GROUPS[facts.since]}."
+    return "This patient has changed an earlier answer or comment." if facts.changed else ""
 
 
 def _find(practice: Practice) -> str:

@@ -4,15 +4,17 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from pynamodb.attributes import BooleanAttribute
+from pynamodb.attributes import Attribute, BooleanAttribute
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from shared.domain.message import WITHDRAWN, Message, MessageKind, MessageState
-from shared.domain.patient import Patient
+from shared.domain.message import STEPS, WITHDRAWN, Message, MessageKind, MessageState
+from shared.domain.patient import Address, Patient
 from shared.storage.conditions import condition_failed
 from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem, connection
 from shared.storage.patients import pause_began_before
@@ -42,11 +44,12 @@ class DueMessage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim reserves beside the message itself."""
+    """What a claim reserves beside the message itself, as it was read just before."""
 
     message: Message
+    survey_version: int  # the answer that the decision rested on
     patient: Patient
-    address_key: str
+    address: Address
     token_hash: str
     expires_at: datetime
     as_of: datetime
@@ -165,7 +168,7 @@ def claim(claim: Claim) -> bool:
                     SurveyItem.expires_at.set(claim.expires_at),
                     SurveyItem.language.set(claim.patient.language),
                 ],
-                condition=_survey_open(message.kind),
+                condition=_answer_unchanged(claim.survey_version),
             )
     except TransactWriteError as error:
         codes = {reason.code for reason in error.cancellation_reasons if reason}
@@ -181,9 +184,10 @@ def _claimable(now: datetime) -> Condition:
     return claimable
 
 
-def _survey_open(kind: MessageKind) -> Condition:
+def _answer_unchanged(version: int) -> Condition:
+    """No reminder to someone who has just answered, no review request to someone who has just changed 9 to 3."""
     unanswered: Condition = SurveyItem.survey_id.exists() & SurveyItem.version.does_not_exist()
-    return SurveyItem.version.exists() if kind is MessageKind.REVIEW else unanswered
+    return SurveyItem.version == version if version else unanswered
 
 
 def _is_not(flag: BooleanAttribute) -> Condition:
@@ -228,13 +232,13 @@ def _reserve_address(transaction: TransactWrite, claim: Claim) -> None:
     item = AddressItem
     good: Condition = _is_not(item.bounced) & _is_not(item.complained)
     if claim.message.kind is not MessageKind.SURVEY:
-        transaction.condition_check(item, claim.address_key, condition=good)
+        transaction.condition_check(item, claim.address.address_key, condition=good)
         return
     rested: Condition = item.last_contact_at.does_not_exist() | (
         item.last_contact_at <= claim.as_of - claim.address_rest
     )
     transaction.update(
-        item(claim.address_key),
+        item(claim.address.address_key),
         actions=[
             item.last_contact_at.set(claim.as_of),
             item.last_patient_id.set(claim.patient.patient_id),
@@ -258,6 +262,38 @@ def finish_call(message_id: str, attempt: int, ses_id: str, sent_at: datetime) -
 def release(message_id: str, attempt: int) -> bool:
     """`calling → due`: the provider refused for now and nothing left."""
     return _step(message_id, attempt, MessageState.CALLING, MessageState.DUE, [MessageItem.lease_until.remove()])
+
+
+def give_back(claim: Claim) -> None:
+    """Undo what a claim reserved of patient and address: nothing left, so no pause has begun.
+
+    Nothing is undone that another message has reserved meanwhile.
+    """
+    message, patient, address = claim.message, claim.patient, claim.address
+    if message.kind is MessageKind.SURVEY:
+        person = [
+            _put_back(PatientItem.surveyed_at, patient.surveyed_at),
+            _put_back(PatientItem.surveyed_by, patient.surveyed_by),
+            _put_back(PatientItem.surveyed_for, patient.surveyed_for),
+        ]
+        used = [
+            _put_back(AddressItem.last_contact_at, address.last_contact_at),
+            _put_back(AddressItem.last_patient_id, address.last_patient_id),
+            _put_back(AddressItem.last_message_id, address.last_message_id),
+        ]
+        _update_item(PatientItem(patient.patient_id), person, PatientItem.surveyed_by == message.message_id)
+        _update_item(AddressItem(address.address_key), used, AddressItem.last_message_id == message.message_id)
+    elif message.kind is MessageKind.REVIEW:
+        asked = [
+            _put_back(PatientItem.review_requested_at, patient.review_requested_at),
+            _put_back(PatientItem.review_requested_by, patient.review_requested_by),
+        ]
+        ours = PatientItem.review_requested_by == message.message_id
+        _update_item(PatientItem(patient.patient_id), asked, ours)
+
+
+def _put_back(attribute: Attribute[Any], former: object) -> Action:
+    return attribute.set(former) if former else attribute.remove()
 
 
 def fail(message_id: str, attempt: int, reason: str) -> bool:
@@ -290,6 +326,8 @@ def _settled() -> list[Action]:
 
 
 def _step(message_id: str, attempt: int, start: MessageState, end: MessageState, changes: list[Action]) -> bool:
+    if end not in STEPS[start]:
+        raise ValueError(f"a message never goes from {start} to {end}")
     condition = (MessageItem.state == start) & (MessageItem.attempt == attempt)
     if _update(message_id, [MessageItem.state.set(end), *changes], condition):
         return True
@@ -299,8 +337,12 @@ def _step(message_id: str, attempt: int, start: MessageState, end: MessageState,
 
 
 def _update(message_id: str, actions: list[Action], condition: Condition) -> bool:
+    return _update_item(MessageItem(message_id), actions, condition)
+
+
+def _update_item(item: Model, actions: list[Action], condition: Condition) -> bool:
     try:
-        MessageItem(message_id).update(actions, condition=condition)
+        item.update(actions, condition=condition)
     except UpdateError as error:
         if condition_failed(error):
             return False

@@ -50,9 +50,10 @@ def put_record(patient: Patient, seen: Patient | None) -> bool:
     return _update(patient.patient_id, changes, _unchanged(seen))
 
 
-def opt_out(patient_id: str) -> None:
-    """Never mail this patient again; saying so twice is the same as once, and an unknown patient is remembered too."""
-    PatientItem(patient_id).update([PatientItem.opted_out.set(True)])
+def opt_out(patient_id: str) -> bool:
+    """Never mail this patient again, known or not; False if that was said before."""
+    is_new = PatientItem.opted_out.does_not_exist() | (PatientItem.opted_out == False)  # noqa: E712 (an expression)
+    return _update(patient_id, [PatientItem.opted_out.set(True)], is_new)
 
 
 def _unchanged(seen: Patient | None) -> Condition:

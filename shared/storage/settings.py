@@ -36,22 +36,6 @@ def read_clinic(clinic_id: str) -> ClinicSettings | None:
     return _to_clinic(answer["Item"]) if "Item" in answer else None
 
 
-def clinic_ids() -> list[str]:
-    """The clinics that are listed; the table is small, so it is read whole."""
-    pages = (
-        client()
-        .get_paginator("scan")
-        .paginate(
-            TableName=setting("SETTINGS_TABLE"),
-            FilterExpression="begins_with(#s, :clinic)",
-            ExpressionAttributeNames={"#s": "scope"},
-            ExpressionAttributeValues={":clinic": {"S": "clinic#"}},
-            ProjectionExpression="#s",
-        )
-    )
-    return sorted(item["scope"]["S"].removeprefix("clinic#") for page in pages for item in page["Items"])
-
-
 def put_clinic(settings: ClinicSettings) -> None:
     """Write what is set for a clinic; the last write wins."""
     item: dict[str, Any] = {"scope": {"S": f"clinic#{settings.clinic_id}"}}

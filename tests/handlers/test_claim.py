@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.eligibility import ADDRESS_REST, REVIEW_PAUSE
 from shared.domain.message import Message, MessageKind, MessageState
+from shared.domain.patient import Address
 from shared.storage import messages, patients, surveys
 from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem
 from tests.builders import MONDAY_NOON, a_message, a_patient, a_survey
@@ -17,22 +18,28 @@ PAUSE, LEASE = timedelta(days=10), timedelta(minutes=10)
 SURVEY = "a" * 26
 
 
-def claim(message: Message) -> bool:
-    return messages.claim(
-        messages.Claim(
-            message=message,
-            patient=a_patient(),
-            address_key="key",
-            token_hash="hash",
-            expires_at=NOW + timedelta(days=30),
-            as_of=NOW,
-            now=NOW,
-            lease=LEASE,
-            pause=PAUSE,
-            address_rest=ADDRESS_REST,
-            review_pause=REVIEW_PAUSE,
-        )
+def a_claim(message: Message, **differences: Any) -> messages.Claim:
+    return messages.Claim(
+        **{
+            "message": message,
+            "survey_version": 1 if message.kind is MessageKind.REVIEW else 0,
+            "patient": a_patient(),
+            "address": Address("key"),
+            "token_hash": "hash",
+            "expires_at": NOW + timedelta(days=30),
+            "as_of": NOW,
+            "now": NOW,
+            "lease": LEASE,
+            "pause": PAUSE,
+            "address_rest": ADDRESS_REST,
+            "review_pause": REVIEW_PAUSE,
+            **differences,
+        }
     )
+
+
+def claim(message: Message) -> bool:
+    return messages.claim(a_claim(message))
 
 
 def prepared(kind: MessageKind = MessageKind.SURVEY) -> Message:
@@ -106,6 +113,42 @@ def test_a_survey_is_not_claimed_once(change):
     change()
     before = tables()
     assert not claim(message)
+    assert tables() == before
+
+
+def test_a_review_is_not_requested_once_the_answer_has_changed():
+    message = prepared(MessageKind.REVIEW)
+    survey(version=2)
+    before = tables()
+    assert not claim(message)
+    assert tables() == before
+
+
+@pytest.mark.parametrize("kind", MessageKind)
+def test_what_a_claim_reserved_is_given_back_as_it_was(kind):
+    message = prepared(kind)
+    long_ago = NOW - timedelta(days=400)
+    former: dict[str, Any] = {"surveyed_at": long_ago, "surveyed_by": "older", "surveyed_for": long_ago}
+    patient(**former, review_requested_at=long_ago, review_requested_by="older")
+    address(last_contact_at=long_ago, last_patient_id="spouse", last_message_id="older")
+    before = [tables()[1], tables()[2]]
+    wanted = a_claim(
+        message,
+        patient=a_patient(**former, review_requested_at=long_ago, review_requested_by="older"),
+        address=Address("key", long_ago, "spouse", "older"),
+    )
+    assert messages.claim(wanted)
+    messages.give_back(wanted)
+    assert [tables()[1], tables()[2]] == before
+
+
+def test_nothing_is_given_back_that_another_message_reserved_since():
+    wanted = a_claim(prepared())
+    assert messages.claim(wanted)
+    patient(surveyed_by="another")
+    address(last_message_id="another")
+    before = tables()
+    messages.give_back(wanted)
     assert tables() == before
 
 

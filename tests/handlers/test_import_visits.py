@@ -46,6 +46,9 @@ class Bucket:
     def put_object(self, **request: Any) -> Any:
         return self.s3.put_object(**request)
 
+    def delete_object(self, **request: Any) -> Any:
+        return self.s3.delete_object(**request)
+
     def read(self, key: str) -> bytes:
         found: bytes = self.s3.get_object(Bucket=os.environ["INTAKE_BUCKET"], Key=key)["Body"].read()
         return found
@@ -297,8 +300,9 @@ def test_a_file_without_a_column_leaves_what_is_known(bucket):
 
 @pytest.mark.parametrize("status", ["archived", "deceased"])
 def test_a_patient_who_left_gets_no_new_touchpoint_but_keeps_the_one_that_is_due(bucket, status):
+    send(bucket, file_of("p1,A,B,,north", header=PATIENTS), "patients.csv")
     send(bucket, file_of(visit(1, 2, "evaluation")))
-    send(bucket, file_of(f"p1,A,B,,north,{status}", header=f"{PATIENTS},status"), "patients.csv")
+    send(bucket, file_of(f"p1,A,B,,north,{status}", header=f"{PATIENTS},status"), "patients.csv", days=1)
     send(bucket, COURSE, days=1)
     assert set(due()) == {"evaluation"}
 
@@ -441,6 +445,27 @@ def test_a_clinic_s_bad_setting_is_refused_with_its_column(bucket, column):
     upload(bucket, "settings/clinics.csv", f"clinic_id,name,{column}\nnorth,North,http://nowhere at all\n")
     report = run(bucket, "settings/clinics.csv")
     assert [(error["line"], error["column"]) for error in report["errors"]] == [(2, column)]
+
+
+@pytest.mark.parametrize(("column", "hours"), [("send_from", "21:00"), ("send_until", "07:00"), ("send_from", "20:00")])
+def test_hours_that_leave_no_time_beside_the_practices_own_are_refused(bucket, column, hours):
+    upload(bucket, "settings/clinics.csv", f"clinic_id,name,{column}\nnight,Night,{hours}\n")
+    [error] = run(bucket, "settings/clinics.csv")["errors"]
+    assert (error["column"], "no time for sending" in error["reason"]) == (column, True)
+
+
+def test_a_patient_who_turns_out_to_be_archived_is_not_asked_about_visits_that_came_first(bucket):
+    send(bucket, COURSE, "visits.csv")
+    assert due()
+    send(bucket, file_of("p1,Ann,Lee,ann@example.com,north,archived", header=f"{PATIENTS},status"), "patients.csv")
+    assert due() == {}
+
+
+def test_refused_rows_of_an_earlier_upload_are_gone_once_they_are_corrected(bucket):
+    send(bucket, file_of("p1,Ann,Lee,nonsense,north", header=PATIENTS))
+    assert "rejected/file.csv" in set(bucket.keys())
+    send(bucket, file_of("p1,Ann,Lee,ann@example.com,north", header=PATIENTS), days=1)
+    assert "rejected/file.csv" not in set(bucket.keys())
 
 
 def test_a_file_that_is_too_large_is_refused_without_being_read(bucket, monkeypatch):

@@ -1,5 +1,7 @@
 """The patient's page from outside: what it answers, and what it leaves in the table."""
 
+import base64
+import itertools
 import re
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from tests.fakes import FakeContext
 
 pytestmark = pytest.mark.usefixtures("aws")
 SURVEY = "a" * 26
+_surveys = (base64.b32encode(b"%016d" % number).decode().rstrip("=").lower() for number in itertools.count())
 
 
 @pytest.fixture
@@ -153,6 +156,16 @@ def test_an_answer_can_be_changed_for_seven_days_and_not_a_second_longer(token):
     assert get(token, "3", at=timedelta(days=8))["statusCode"] == 200
 
 
+def test_when_the_time_is_over_every_form_gets_the_recorded_score(token):
+    post(token, 9, "Great")
+    late = timedelta(days=8)
+    assert post(token, "eleven", at=late)["statusCode"] == 409
+    assert post(token, 3, "x" * 70_000, at=late)["statusCode"] == 409
+    again = post(token, 9, "Great", at=late)
+    assert again["statusCode"] == 200
+    assert "Change my answer" not in again["body"]
+
+
 def test_the_twentieth_change_is_the_last(token):
     for n in range(25):
         post(token, n % 2, at=timedelta(minutes=n))
@@ -258,10 +271,10 @@ def test_a_base64_body_is_read_as_well(token):
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(comment=st.text(max_size=300))
-def test_any_words_are_stored_and_never_executed(token, comment):
-    answer = post(token, 8, comment)
-    assert answer["statusCode"] in (200, 409)
-    page = request("POST", token, body={"score": "x", "comment": comment})
+def test_any_words_are_stored_and_never_executed(aws, comment):
+    link = mailed(next(_surveys))
+    assert post(link, 8, comment)["statusCode"] == 200
+    page = request("POST", link, body={"score": "x", "comment": comment})
     assert page["statusCode"] == 400
     assert page["body"].count("<script") == 0
     assert page["body"].count("<textarea") == 1

@@ -14,7 +14,14 @@ from shared.domain.message import MessageKind, MessageState
 from shared.domain.score import Category
 from shared.domain.survey import Answer, Survey
 from shared.hash_key import hash_key
-from shared.mail.mailer import Mail, MailOutcomeUnknown, MailRefused, MailThrottled, SendingStopped
+from shared.mail.mailer import (
+    Mail,
+    MailOutcomeUnknown,
+    MailRefused,
+    MailThrottled,
+    RecipientNotVerified,
+    SendingStopped,
+)
 from shared.observability import HandlerFailed
 from shared.storage import activity, answers, messages, patients, surveys
 from shared.storage.models import ActivityItem, AddressItem, MessageItem, PatientItem
@@ -212,6 +219,31 @@ def test_a_throttled_mail_is_due_again_and_leaves_later(mailer):
     assert run(mailer=mailer) == summary(sent=1)
 
 
+@pytest.mark.parametrize("error", [MailThrottled(), SendingStopped(), RecipientNotVerified(), MailRefused()])
+def test_a_clear_refusal_costs_neither_the_patient_nor_the_spouse_their_turn(error, mailer):
+    a_due_survey(0, a_patient("p", email="both@example.com"))
+    run(mailer=raising(error))
+    patient = patients.get("p")
+    assert patient
+    assert (patient.surveyed_at, patient.surveyed_by, patient.surveyed_for) == (None, "", None)
+    a_due_survey(1, a_patient("q", email="both@example.com"), due_at=AS_OF - timedelta(hours=1))
+    messages.skip(f"{survey_id(0)}-survey", 1, "expired", WALL)
+    assert run(mailer=mailer)["sent"] == 1
+
+
+def test_in_the_sandbox_an_unverified_recipient_holds_up_nobody_else(mailer):
+    a_due_survey(0)
+    a_due_survey(1)
+
+    def sandbox(mail: Mail) -> None:
+        if "p0@example.com" in mail.to:
+            raise RecipientNotVerified
+
+    mixed = FakeMailer(sandbox)
+    assert run(mailer=mixed) == summary(sent=1, deferred={"sandbox": 1})
+    assert [mail.to for mail in mixed.sent] == [("p1@example.com",)]
+
+
 def test_a_refused_mail_fails_for_good(mailer):
     survey = a_due_survey()
     assert run(mailer=raising(MailRefused())) == summary(failed=1)
@@ -333,6 +365,25 @@ def test_a_review_request_follows_the_answer_that_stands_when_it_is_claimed(mail
     saturday_noon = datetime(2026, 11, 21, 17, tzinfo=UTC)
     assert run(saturday_noon, mailer=mailer, now=saturday_noon)["skipped"] == {"withdrawn": 1, "answered": 1}
     assert stored(survey).category is Category.DETRACTOR
+
+
+def test_an_answer_that_changes_between_reading_and_claiming_withdraws_the_review_request(monkeypatch, mailer):
+    survey = a_due_survey()
+    run(mailer=mailer)
+    token = token_of(mailer.sent[0])
+    answers.record(token, Answer(9, ""), "review", WALL, timedelta(days=7))
+    saturday_noon = datetime(2026, 11, 21, 17, tzinfo=UTC)
+    at = {"due_at": saturday_noon, "occurred_at": saturday_noon}
+    messages.create(a_message(survey, MessageKind.REVIEW, patient_id="p0", **at))
+    claim = messages.claim
+
+    def change_and_claim(wanted: messages.Claim) -> bool:
+        answers.record(token, Answer(3, ""), "alert", WALL, timedelta(days=7))
+        return claim(wanted)
+
+    monkeypatch.setattr(messages, "claim", change_and_claim)
+    assert run(saturday_noon, mailer=mailer, now=saturday_noon)["skipped"]["withdrawn"] == 1
+    assert len(mailer.sent) == 1
 
 
 def test_a_thousand_messages_cost_one_pass_and_keep_the_pace():

@@ -52,6 +52,14 @@ def test_post_opts_out_once_and_for_good(token, body):
     assert [note.kind for note in ActivityItem.query("p1")] == ["opted_out"]
 
 
+def test_someone_who_unsubscribed_reads_so_and_leaves_one_trace(token):
+    asked = request("GET", token)["body"]
+    done = request("POST", token)["body"]
+    request("POST", token)
+    assert request("GET", token)["body"] == done != asked
+    assert len(list(ActivityItem.query("p1"))) == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_forged_link_opts_nobody_out(token, method):
     assert request(method, token[:26] + "b" * 26)["statusCode"] == 404

@@ -213,6 +213,16 @@ def test_a_touchpoint_older_than_the_one_last_asked_about_is_not_asked_any_more(
     assert decided(patient=asked, message=a_message(occurred_at=MONDAY_NOON - timedelta(days=1))) == skip("superseded")
 
 
+def test_a_day_already_asked_about_is_not_asked_about_again_except_by_its_discharge():
+    asked = a_patient(surveyed_at=AS_OF - timedelta(days=11), surveyed_by="x", surveyed_for=MONDAY_NOON)
+    later_that_day = MONDAY_NOON + timedelta(hours=2)
+    assert decided(patient=asked, message=a_message(occurred_at=later_that_day)) == skip("superseded")
+    discharge = a_message(occurred_at=later_that_day, touchpoint="discharge")
+    assert decided(patient=asked, message=discharge) == SEND
+    next_day = a_message(occurred_at=MONDAY_NOON + timedelta(days=1))
+    assert decided(MONDAY_NOON + timedelta(days=1), patient=asked, message=next_day).reason != "superseded"
+
+
 @given(st.lists(st.tuples(st.sampled_from(["p1", "p2"]), st.integers(0, 9)), max_size=8, unique=True))
 def test_exactly_one_waiting_survey_of_each_patient_is_kept(touchpoints):
     messages = [

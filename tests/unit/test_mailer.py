@@ -10,11 +10,13 @@ from shared.mail.mailer import (
     MailOutcomeUnknown,
     MailRefused,
     MailThrottled,
+    RecipientNotVerified,
     SendingStopped,
     SesMailer,
     ses_client,
 )
 
+NOT_VERIFIED = "Email address is not verified. The following identities failed the check in region US-EAST-1:"
 MAIL = Mail(
     sender="Riverside <care@riverside.example.com>",
     to=("ada@example.com",),
@@ -77,6 +79,12 @@ def test_ses_is_called_once_and_never_retried():
         (refusal("MailFromDomainNotVerifiedException"), SendingStopped),
         (refusal("AccessDeniedException", 403), SendingStopped),
         (refusal("MessageRejected", message="Email address is not verified."), SendingStopped),
+        (refusal("MessageRejected", message=f"{NOT_VERIFIED} care@riverside.example.com"), SendingStopped),
+        (refusal("MessageRejected", message=f"{NOT_VERIFIED} Ada@example.com"), RecipientNotVerified),
+        (
+            refusal("MessageRejected", message=f"{NOT_VERIFIED} ada@example.com, care@riverside.example.com"),
+            SendingStopped,
+        ),
         (refusal("MessageRejected", message="Address blacklisted."), MailRefused),
         (refusal("BadRequestException"), MailRefused),
         (refusal("InternalFailure", 500), MailOutcomeUnknown),

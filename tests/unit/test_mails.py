@@ -378,6 +378,13 @@ def test_the_digest_counts_passives_by_clinic() -> None:
     assert one.subject == "1 passive answer on Monday, March 9"
 
 
+def test_an_alert_says_what_counts_now_if_the_answer_was_taken_back() -> None:
+    facts = replace(FACTS, changed=True, since=Category.PROMOTER)
+    mail = staff_letters.detractor_alert(PRACTICE, CLINIC, facts)
+    assert "changed this answer since. What counts now: Promoter (9–10)." in mail.text
+    assert "What counts now: Promoter" in mail.html
+
+
 def test_staff_mail_is_not_marked_as_automatic() -> None:
     # Help desks drop such mail, and an alert must arrive.
     assert all(not mail.headers for mail in _staff_mails())

@@ -155,5 +155,11 @@ def test_a_malformed_setting_names_itself(name, value):
         read_practice({**ENVIRONMENT, name: value})
 
 
+@pytest.mark.parametrize("until", ["08:00", "07:59"])
+def test_a_window_that_never_opens_is_refused(until):
+    with pytest.raises(BadSetting, match="SEND_UNTIL"):
+        read_practice({**ENVIRONMENT, "SEND_UNTIL": until})
+
+
 def test_zero_reminder_days_is_no_reminder():
     assert read_practice({**ENVIRONMENT, "REMINDER_AFTER_DAYS": "0"}).reminder_after is None

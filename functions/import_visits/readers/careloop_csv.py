@@ -18,10 +18,12 @@ from functions.import_visits.records import (
     VisitRecord,
     ZoneOf,
 )
+from shared.config import practice
 from shared.domain.episode import Visit, VisitKind, VisitStatus
 from shared.domain.patient import Language, Patient, parse_language
 from shared.domain.settings import (
     ClinicSettings,
+    clinic_of,
     parse_addresses,
     parse_days,
     parse_review_links,
@@ -175,9 +177,9 @@ def _clinic(cells: _Cells) -> ClinicRecord:
         send_until=cells.optional("send_until", _if_valid(parse_time_of_day), None),
         send_days=cells.optional("send_days", _if_valid(parse_days), None),
     )
-    hours = [parse_time_of_day(text) for text in (clinic.send_from, clinic.send_until) if text]
-    if len(hours) == 2 and hours[0] >= hours[1]:
-        raise _BadCell("send_until", "is not later than send_from")
+    if not clinic_of(clinic, practice()).window.ever_opens:
+        column = "send_until" if clinic.send_until else "send_from"
+        raise _BadCell(column, "leaves no time for sending: send_until must be later than send_from")
     return ClinicRecord(cells.line, cells.raw, clinic, cells.absent(_CLINIC_OPTIONS))
 
 
