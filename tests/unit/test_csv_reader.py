@@ -235,6 +235,21 @@ def test_a_stray_quotation_mark_costs_one_line_only(broken):
     assert taken(content) == ["p0", *[f"p{n}" for n in (2, 3) if f"p{n}," in broken], *(f"q{n}" for n in range(250))]
 
 
+def test_two_stray_quotation_marks_do_not_give_one_patient_the_others_address():
+    rows = 'sw1,Ann,"Lee,sw1@example.com,ny\nsw2,Bob,Ray",sw2@example.com,ny\n'
+    broken, second = read(f"patient_id,first_name,last_name,email,clinic_id\n{rows}")
+    assert isinstance(broken, Refusal)
+    assert (broken.line, "quotation mark" in broken.reason) == (2, True)
+    assert isinstance(second, PatientRecord)
+    assert (second.patient.patient_id, second.patient.email) == ("sw2", "sw2@example.com")
+
+
+def test_a_line_break_in_a_first_column_that_is_not_ours_is_no_stray_quotation_mark():
+    rows = '"first line\nof a note",p1,Ann,Lee,ann@example.com,ny\n'
+    [patient] = people(f"note,patient_id,first_name,last_name,email,clinic_id\n{rows}")
+    assert patient.patient_id == "p1"
+
+
 def test_a_quotation_mark_closed_lines_later_by_chance_swallows_nothing():
     content = f'{PATIENTS}\np1,Ada,"B,,north\np2,A,B,,north\np3,A,B,,"\np4,A,B,,north\n'
     assert refusals(content) == [(2, ""), (4, "")]

@@ -305,14 +305,15 @@ class _TooLong(Exception):
 def _rows(lines: Lines, width: int | None) -> Iterator[_Row | _Broken]:
     """CSV records as the csv module reads them, which takes as many physical lines as quotation marks demand.
 
-    A record that fails, grows beyond 100 lines or 64 KB, or ends on another line with another number of columns has a
-    stray quotation mark: only its first line is broken, and the lines that it swallowed are read again.
+    A record that fails, grows beyond 100 lines or 64 KB, ends on another line with another number of columns, or holds
+    what is a record by itself has a stray quotation mark: only its first line is broken, and the lines that it
+    swallowed are read again.
     """
     while True:
         taken: list[Line] = []
         try:
             cells = next(csv.reader(_texts(lines, taken), strict=True))
-            if len(taken) > 1 and width is not None and not _fits(cells, width):
+            if width and len(taken) > 1 and not (_fits(cells, width) and _is_one_record(taken, width)):
                 raise _TooLong
         except StopIteration:
             return
@@ -322,6 +323,15 @@ def _rows(lines: Lines, width: int | None) -> Iterator[_Row | _Broken]:
             yield _Broken(tuple(taken[:1]), _UNCLOSED if whole else "is longer than 64 KB and kept in part only")
         else:
             yield _Row(tuple(taken), cells)
+
+
+def _is_one_record(taken: list[Line], width: int) -> bool:
+    """Whether none of the later lines is a row by itself, of which stray quotation marks made a cell's inside."""
+    for line in taken[1:]:
+        quoted, _, _ = line.text.partition('"')
+        if "," in quoted and len(next(csv.reader([line.text]), [])) == width:
+            return False
+    return True
 
 
 def _texts(lines: Lines, taken: list[Line]) -> Iterator[str]:
