@@ -1,13 +1,20 @@
 """Every test sees the same environment, whatever the shell of the person who runs it."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.environment import set_environment
 
 set_environment()
+
+# The same examples in every run, so that red is red for everybody; HYPOTHESIS_PROFILE=explore looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 UNIT = Path(__file__).parent / "unit"
 

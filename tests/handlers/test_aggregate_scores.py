@@ -345,7 +345,7 @@ def empty() -> Callable[[], None]:
     return clear
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=8, max_size=30))
 def test_the_counts_equal_a_full_recount_whatever_happened(empty: Callable[[], None], taken: list[Step]) -> None:
     empty()

@@ -641,7 +641,7 @@ HISTORY = [
 ]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(HISTORY), st.sets(st.integers(1, len(HISTORY) - 1), max_size=3))
 def test_visits_may_come_in_any_order_and_in_any_number_of_files(bucket, rows, cuts):
     restore({name: [] for name in dump()})

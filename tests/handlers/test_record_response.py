@@ -269,7 +269,7 @@ def test_a_base64_body_is_read_as_well(token):
     assert request("POST", token, body="***", isBase64Encoded=True)["statusCode"] == 400
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(comment=st.text(max_size=300))
 def test_any_words_are_stored_and_never_executed(aws, comment):
     link = mailed(next(_surveys))
