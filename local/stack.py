@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from botocore.exceptions import ClientError
 
 from infra.build import build, for_interpreter
 from local.processes import NotReady, Processes, wait_until
-from local.template import ROOT, events, functions, load_template
+from local.template import ROOT, functions, load_template
+from local.verify import missing_parts
 
 STATE = ROOT / ".local"
 REGION = "us-east-1"
@@ -317,82 +319,10 @@ def _wait_for_stack(endpoint: str, public_url: str, template: dict[str, Any]) ->
 
 
 def check_everything_exists(endpoint: str, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> None:
-    """Find each resource, route, stream mapping, schedule and upload trigger: the emulator skips some in silence."""
-    missing = [
-        name
-        for name, resource in template["Resources"].items()
-        if "Condition" not in resource
-        and resources.get(name, {}).get("ResourceStatus") != "CREATE_COMPLETE"
-        and resource["Type"] != "AWS::Serverless::Function"
-        and resource["Type"] != "AWS::Serverless::Api"
-    ]
-    for name, function in functions(template).items():
-        if name not in resources:
-            missing.append(name)
-            continue
-        physical = resources[name]["PhysicalResourceId"]
-        missing += _missing_routes(endpoint, name, function, resources)
-        missing += _missing_mappings(endpoint, name, function, physical)
-        missing += _missing_schedules(endpoint, name, function, resources, physical)
-        missing += _missing_triggers(endpoint, name, function, resources, physical)
+    """Raise StackFailed naming every part of the template that the emulator left out."""
+    missing = missing_parts(partial(client, endpoint_url=endpoint), template, resources)
     if missing:
         raise StackFailed(f"deployed without: {', '.join(missing)}")
-
-
-def _missing_routes(
-    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]]
-) -> list[str]:
-    wanted = {(event["Method"].upper(), event["Path"]) for event in events(function, "Api").values()}
-    if not wanted:
-        return []
-    api = resources["PatientApi"]["PhysicalResourceId"]
-    found = client("apigateway", endpoint).get_resources(restApiId=api, embed=["methods"])["items"]
-    there = {(method, item["path"]) for item in found for method in item.get("resourceMethods", {})}
-    return [f"{name} {method} {path}" for method, path in sorted(wanted - there)]
-
-
-def _missing_mappings(endpoint: str, name: str, function: dict[str, Any], physical: str) -> list[str]:
-    wanted = [event["FilterCriteria"] for event in events(function, "DynamoDB").values()]
-    if not wanted:
-        return []
-    mappings = client("lambda", endpoint).list_event_source_mappings(FunctionName=physical)["EventSourceMappings"]
-    there = [mapping.get("FilterCriteria") for mapping in mappings if mapping["State"] == "Enabled"]
-    return [f"{name} stream mapping {criteria}" for criteria in wanted if criteria not in there]
-
-
-def _missing_schedules(
-    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
-) -> list[str]:
-    scheduler = client("scheduler", endpoint)
-    missing = []
-    for event_name, event in events(function, "ScheduleV2").items():
-        resource = resources.get(name + event_name)
-        if resource is None:
-            missing.append(f"{name} schedule {event_name}")
-            continue
-        schedule = scheduler.get_schedule(Name=resource["PhysicalResourceId"].rpartition("/")[2])
-        target = schedule["Target"]["Arn"].split(":function:", 1)[1]
-        if (schedule["ScheduleExpression"], target) != (event["ScheduleExpression"], physical):
-            missing.append(f"{name} schedule {event_name} as described")
-    return missing
-
-
-def _missing_triggers(
-    endpoint: str, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
-) -> list[str]:
-    wanted = list(events(function, "S3").values())
-    if not wanted:
-        return []
-    bucket = resources["IntakeBucket"]["PhysicalResourceId"]
-    configuration = client("s3", endpoint).get_bucket_notification_configuration(Bucket=bucket)
-    there = [
-        rule["Value"]
-        for trigger in configuration.get("LambdaFunctionConfigurations", [])
-        if trigger["LambdaFunctionArn"].endswith(f":function:{physical}")
-        for rule in trigger["Filter"]["Key"]["FilterRules"]
-    ]
-    prefixes = [rule["Value"] for event in wanted for rule in event["Filter"]["S3Key"]["Rules"]]
-    return [f"{name} upload trigger for {prefix}" for prefix in prefixes if prefix not in there]
 
 
 def _put_gateway_responses(endpoint: str, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
 """What the practice chose, and how its clinics differ from it."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -121,18 +121,6 @@ class ClinicSettings:
     send_until: str | None = None
     send_days: str | None = None
     uploaded_at: datetime | None = None  # when the file came
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The practice and all its clinics at one moment."""
-
-    practice: Practice
-    clinics: dict[str, Clinic] = field(default_factory=dict)
-
-    def clinic(self, clinic_id: str) -> Clinic:
-        """The clinic, or one with the practice's defaults if it is not listed."""
-        return self.clinics.get(clinic_id) or self.practice.clinic(clinic_id)
 
 
 def clinic_of(settings: ClinicSettings, practice: Practice) -> Clinic:

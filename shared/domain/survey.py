@@ -24,6 +24,11 @@ PENDING_REACTIONS = ("alert", "alert review", "digest", "review", "review digest
 """Every value of `pending_reaction`: the head is handled, the rest stays owed. Stream filters list these."""
 
 
+def pending_with(reaction: Reaction) -> list[str]:
+    """The values of `pending_reaction` in which this reaction is the next."""
+    return [pending for pending in PENDING_REACTIONS if pending.partition(" ")[0] == reaction]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a patient sent: at most 4,000 characters of comment."""

@@ -59,8 +59,6 @@ class PatientItem(Table):
     """Patients."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("PATIENTS_TABLE")
 
     patient_id = UnicodeAttribute(hash_key=True)
@@ -88,8 +86,6 @@ class VisitItem(Table):
     """Visits; a removed one stays as a mark, so that an older file does not bring it back."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("VISITS_TABLE")
 
     patient_id = UnicodeAttribute(hash_key=True)
@@ -125,8 +121,6 @@ class OwedReactions(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """Sparse: the answers to which something must still follow, oldest first."""
 
     class Meta:
-        """What is copied."""
-
         index_name = "owed_reactions"
         projection = KeysOnlyProjection()
 
@@ -138,8 +132,6 @@ class Uncounted(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """Sparse: the surveys that changed since the aggregates were last written."""
 
     class Meta:
-        """What is copied."""
-
         index_name = "uncounted"
         projection = KeysOnlyProjection()
 
@@ -151,8 +143,6 @@ class SurveyItem(Table):
     """Surveys and their answers. `answers` keeps every accepted version."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("SURVEYS_TABLE")
 
     survey_id = UnicodeAttribute(hash_key=True)
@@ -191,8 +181,6 @@ class DueMessages(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """Sparse: what is not settled yet, by the moment it is due. Only what never changes is copied: no extra writes."""
 
     class Meta:
-        """What is copied."""
-
         index_name = "due"
         projection = IncludeProjection(["kind", "patient_id", "survey_id", "clinic_id", "touchpoint", "occurred_at"])
 
@@ -211,8 +199,6 @@ class MessageItem(Table):
     """Every patient mail."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("MESSAGES_TABLE")
 
     message_id = UnicodeAttribute(hash_key=True)
@@ -238,8 +224,6 @@ class AddressItem(Table):
     """Email addresses under a keyed hash."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("ADDRESSES_TABLE")
 
     address_key = UnicodeAttribute(hash_key=True)
@@ -254,8 +238,6 @@ class ScoresItem(Table):
     """Nightly counts; one attribute a count (`s0` … `s10` and the funnel)."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("SCORES_TABLE")
 
     scope = UnicodeAttribute(hash_key=True)
@@ -266,8 +248,6 @@ class ActivityItem(Table):
     """What happened to a patient, append-only; `entry` is time#kind#id."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("ACTIVITY_TABLE")
 
     patient_id = UnicodeAttribute(hash_key=True)
@@ -285,8 +265,6 @@ class SettingsItem(Table):
     """Clinics (`clinic#id`) and the locks of scheduled runs (`run#name`)."""
 
     class Meta:
-        """Where."""
-
         table_name = setting("SETTINGS_TABLE")
 
     scope = UnicodeAttribute(hash_key=True)

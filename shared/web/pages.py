@@ -172,18 +172,6 @@ def unsubscribed(lang: str, practice: Practice) -> str:
     )
 
 
-def failure(lang: str, practice_name: str) -> str:
-    """Something broke on our side; the patient may have to send again."""
-    _ = texts(lang)
-    return _message(
-        lang,
-        practice_name,
-        _("Something went wrong on our side"),
-        _("We are sorry. We may not have received what you sent."),
-        _("Please go back, wait a few minutes, and try again. The link in your email keeps working."),
-    )
-
-
 def language_of(accept_language: str | None) -> Language:
     """The language a browser asks for, by weight and then by order; English when it asks for neither."""
     best, chosen = 0.0, Language.ENGLISH

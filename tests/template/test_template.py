@@ -1,5 +1,6 @@
 """The house rules of infra/template.yaml, as far as they can be read off it."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from moto import mock_aws
 from functions.alerts.send_digest.handler import LOCK as DIGEST_LOCK
 from functions.send_survey.delivery import LEASE
 from local.template import ROOT, events, functions, load_template
+from shared.domain.survey import Reaction, pending_with
 from shared.storage import models
 
 TEMPLATE = load_template()
@@ -236,11 +238,9 @@ def test_schedules_are_utc_pass_their_time_and_are_skipped_when_late(name: str, 
 
 
 def test_reactions_wake_on_their_own_answers_and_fail_record_by_record() -> None:
-    wanted = {
-        "AlertStaffFunction": '["alert", "alert review"]',
-        "RequestReviewFunction": '["review", "review digest"]',
-    }
-    for name, values in wanted.items():
+    wanted = {"AlertStaffFunction": Reaction.ALERT, "RequestReviewFunction": Reaction.REVIEW}
+    for name, reaction in wanted.items():
+        values = json.dumps(pending_with(reaction))
         (mapping,) = events(FUNCTIONS[name], "DynamoDB").values()
         (filter_,) = mapping["FilterCriteria"]["Filters"]
         assert filter_["Pattern"] == f'{{"dynamodb": {{"NewImage": {{"pending_reaction": {{"S": {values}}}}}}}}}'

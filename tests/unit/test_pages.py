@@ -65,7 +65,6 @@ def _all_pages(lang: str, practice: Practice = PRACTICE, clinic: Clinic = CLINIC
         "unknown": pages.unknown_link(lang, practice.name),
         "unsubscribe": pages.unsubscribe_question(lang, practice),
         "unsubscribed": pages.unsubscribed(lang, practice),
-        "failure": pages.failure(lang, practice.name),
     }
 
 

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from functions.alerts.alert_staff.alert import alert
+from shared.domain.survey import Reaction, pending_with
 from shared.mail.mailer import Mailer, SesMailer
 from shared.observability import entry_point
 from shared.storage.reactions import react
@@ -12,4 +13,4 @@ from shared.storage.reactions import react
 @entry_point
 def handler(event: dict[str, Any], context: Any, *, mailer: Mailer | None = None) -> dict[str, Any]:
     """Alert the staff about each detractor (and passive, if chosen) of the batch, at least once and normally once."""
-    return react(event, ["alert", "alert review"], partial(alert, mailer=mailer or SesMailer()))
+    return react(event, pending_with(Reaction.ALERT), partial(alert, mailer=mailer or SesMailer()))

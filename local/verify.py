@@ -1,0 +1,86 @@
+"""What a deployed stack lacks of its template: the emulator skips some parts in silence and reports success."""
+
+from collections.abc import Callable
+from typing import Any
+
+from local.template import events, functions
+
+ClientOf = Callable[[str], Any]  # a client of the stack, by the service's name
+
+
+def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> list[str]:
+    """Every resource, route, stream mapping, schedule and upload trigger that the template has and the stack lacks."""
+    missing = [
+        name
+        for name, resource in template["Resources"].items()
+        if "Condition" not in resource
+        and resources.get(name, {}).get("ResourceStatus") != "CREATE_COMPLETE"
+        and resource["Type"] != "AWS::Serverless::Function"
+        and resource["Type"] != "AWS::Serverless::Api"
+    ]
+    for name, function in functions(template).items():
+        if name not in resources:
+            missing.append(name)
+            continue
+        physical = resources[name]["PhysicalResourceId"]
+        missing += _missing_routes(client, name, function, resources)
+        missing += _missing_mappings(client, name, function, physical)
+        missing += _missing_schedules(client, name, function, resources, physical)
+        missing += _missing_triggers(client, name, function, resources, physical)
+    return missing
+
+
+def _missing_routes(
+    client: ClientOf, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]]
+) -> list[str]:
+    wanted = {(event["Method"].upper(), event["Path"]) for event in events(function, "Api").values()}
+    if not wanted:
+        return []
+    api = resources["PatientApi"]["PhysicalResourceId"]
+    found = client("apigateway").get_resources(restApiId=api, embed=["methods"])["items"]
+    there = {(method, item["path"]) for item in found for method in item.get("resourceMethods", {})}
+    return [f"{name} {method} {path}" for method, path in sorted(wanted - there)]
+
+
+def _missing_mappings(client: ClientOf, name: str, function: dict[str, Any], physical: str) -> list[str]:
+    wanted = [event["FilterCriteria"] for event in events(function, "DynamoDB").values()]
+    if not wanted:
+        return []
+    mappings = client("lambda").list_event_source_mappings(FunctionName=physical)["EventSourceMappings"]
+    there = [mapping.get("FilterCriteria") for mapping in mappings if mapping["State"] == "Enabled"]
+    return [f"{name} stream mapping {criteria}" for criteria in wanted if criteria not in there]
+
+
+def _missing_schedules(
+    client: ClientOf, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
+) -> list[str]:
+    scheduler = client("scheduler")
+    missing = []
+    for event_name, event in events(function, "ScheduleV2").items():
+        resource = resources.get(name + event_name)
+        if resource is None:
+            missing.append(f"{name} schedule {event_name}")
+            continue
+        schedule = scheduler.get_schedule(Name=resource["PhysicalResourceId"].rpartition("/")[2])
+        target = schedule["Target"]["Arn"].split(":function:", 1)[1]
+        if (schedule["ScheduleExpression"], target) != (event["ScheduleExpression"], physical):
+            missing.append(f"{name} schedule {event_name} as described")
+    return missing
+
+
+def _missing_triggers(
+    client: ClientOf, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]], physical: str
+) -> list[str]:
+    wanted = list(events(function, "S3").values())
+    if not wanted:
+        return []
+    bucket = resources["IntakeBucket"]["PhysicalResourceId"]
+    configuration = client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    there = [
+        rule["Value"]
+        for trigger in configuration.get("LambdaFunctionConfigurations", [])
+        if trigger["LambdaFunctionArn"].endswith(f":function:{physical}")
+        for rule in trigger["Filter"]["Key"]["FilterRules"]
+    ]
+    prefixes = [rule["Value"] for event in wanted for rule in event["Filter"]["S3Key"]["Rules"]]
+    return [f"{name} upload trigger for {prefix}" for prefix in prefixes if prefix not in there]
