@@ -14,11 +14,12 @@ from functions.import_visits.follow_up import FollowUp
 from functions.import_visits.readers import recognise
 from functions.import_visits.records import (
     ClinicRecord,
+    Context,
     FileRefused,
     PatientRecord,
     Reading,
-    Record,
     Refusal,
+    Row,
     VisitRecord,
     ZoneOf,
 )
@@ -50,10 +51,10 @@ def import_object(s3: Any, bucket: str, key: str, now: datetime, workers: Execut
                 return None
             zone_of = _zones()
             reading = _open(file, key, zone_of)
-            report.begin(reading.kind, reading.header)
+            report.begin(reading.kind, reading.header or b"")
             choices = practice()
             follow_up = FollowUp(hash_key(), choices.touchpoints, choices.survey_delay, zone_of, now)
-            for batch in _batches(reading.records):
+            for batch in _batches(reading.rows):
                 _store(batch, uploaded_at, report, follow_up, workers)
         except FileRefused as refused:
             report.refuse_file(refused)
@@ -82,7 +83,7 @@ def _fetch(s3: Any, bucket: str, key: str, file: IO[bytes]) -> datetime | None:
 
 
 def _open(file: IO[bytes], key: str, zone_of: ZoneOf) -> Reading:
-    reading = recognise(file, zone_of)
+    reading = recognise(file, Context(zone_of))
     if (reading.kind == "clinics") != key.startswith(SETTINGS):
         place = "Clinics are" if reading.kind == "clinics" else "Only clinics are"
         raise FileRefused(f"{place} accepted under {SETTINGS}; patients and visits go to {INCOMING}.", reading.kind)
@@ -90,24 +91,25 @@ def _open(file: IO[bytes], key: str, zone_of: ZoneOf) -> Reading:
 
 
 def _store(
-    batch: list[Record | Refusal], uploaded_at: datetime, report: Report, follow_up: FollowUp, workers: Executor
+    batch: list[Row | Refusal], uploaded_at: datetime, report: Report, follow_up: FollowUp, workers: Executor
 ) -> None:
     for refusal in batch:
         if isinstance(refusal, Refusal):
             report.refuse(refusal)
             if refusal.opted_out:
                 patients.opt_out(refusal.opted_out)
-    people = [record for record in batch if isinstance(record, PatientRecord)]
-    visits = [record for record in batch if isinstance(record, VisitRecord)]
-    clinics = [record for record in batch if isinstance(record, ClinicRecord)]
+    records = [record for row in batch if isinstance(row, Row) for record in row.records]
+    people = [record for record in records if isinstance(record, PatientRecord)]
+    visits = [record for record in records if isinstance(record, VisitRecord)]
+    clinics = [record for record in records if isinstance(record, ClinicRecord)]
     report.add(store_patients(people, uploaded_at, follow_up))
     report.add(store_visits(visits, uploaded_at, follow_up, workers))
     report.add(store_clinics(clinics, uploaded_at))
 
 
-def _batches(records: Iterator[Record | Refusal]) -> Iterator[list[Record | Refusal]]:
+def _batches(rows: Iterator[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
     """Each batch is stored whole before the next is read: an import could go on after the last one's last line."""
-    while batch := list(islice(records, BATCH_ROWS)):
+    while batch := list(islice(rows, BATCH_ROWS)):
         yield batch
 
 

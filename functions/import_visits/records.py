@@ -1,10 +1,13 @@
 """What every reader turns a file into, whatever its format."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO
 from zoneinfo import ZoneInfo
 
-from shared.domain.episode import Visit
+from shared.domain.episode import Case, Visit
+from shared.domain.intake import IntakeRules, RuleChange
 from shared.domain.patient import Patient
 from shared.domain.settings import ClinicSettings
 
@@ -13,47 +16,97 @@ ZoneOf = Callable[[str], ZoneInfo]
 
 
 @dataclass(frozen=True, slots=True)
-class PatientRecord:
-    """A patient as one record of a file has them; of what is `absent` from the file, it says nothing."""
+class Context:
+    """What a reader may know of the practice."""
 
-    line: int  # the physical line on which the record starts, from 1
-    raw: bytes
+    zone_of: ZoneOf
+    rules: IntakeRules = field(default_factory=IntakeRules)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """A patient as a row has them; of what is `absent` from the row, it says nothing."""
+
     patient: Patient
     absent: frozenset[str] = frozenset()  # names of fields
 
 
 @dataclass(frozen=True, slots=True)
 class VisitRecord:
-    """A visit as one record of a file has it; of what is `absent` from the file, it says nothing."""
+    """A visit as a row has it; of what is `absent` from the row, it says nothing."""
 
-    line: int
-    raw: bytes
     visit: Visit
     absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class ClinicRecord:
-    """A clinic as one record of a file has it; of what is `absent` from the file, it says nothing."""
+class CaseRecord:
+    """A course of care as a row has it: opened, closed or removed; of what is `absent`, it says nothing."""
 
-    line: int
-    raw: bytes
+    case: Case
+    absent: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecord:
+    """Two patients turned out to be one: everything of `retired_id` belongs to `patient_id` from now on."""
+
+    patient_id: str
+    retired_id: str
+
+
+class Named(StrEnum):
+    """What a name can be the name of."""
+
+    THERAPIST = "therapist"
+    CLINIC = "clinic"
+
+
+@dataclass(frozen=True, slots=True)
+class NameRecord:
+    """How a therapist or clinic is called, under every id by which visits may refer to them."""
+
+    named: Named
+    ids: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicRecord:
+    """A clinic's settings as a row has them; of what is `absent` from the row, it says nothing."""
+
     clinic: ClinicSettings
     absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
+class RuleRecord:
+    """One of the practice's choices of how its exports are read."""
+
+    change: RuleChange
+
+
+Record = PatientRecord | VisitRecord | CaseRecord | MergeRecord | NameRecord | ClinicRecord | RuleRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row, resource or message of a file and all it says; it is counted once, whatever the number of records."""
+
+    line: int  # the physical line on which it starts, from 1
+    raw: bytes
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
-    """A record that is not taken in, and why, in words for the practice's staff."""
+    """A row that is not taken in, and why, in words for the practice's staff."""
 
     line: int
     raw: bytes
-    column: str  # empty if the record as a whole is at fault
+    column: str  # empty if the row as a whole is at fault
     reason: str
-    opted_out: str = ""  # the patient whose wish for no mail the record states all the same
-
-
-Record = PatientRecord | VisitRecord | ClinicRecord
+    opted_out: str = ""  # the patient whose wish for no mail the row states all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +114,8 @@ class Reading:
     """A file whose format is known, read as it is iterated."""
 
     kind: str
-    header: bytes  # goes before refused records, so that they can be corrected and sent again
-    records: Iterator[Record | Refusal]
+    rows: Iterator[Row | Refusal]
+    header: bytes | None = None  # of a CSV file: goes before refused rows, which get a last column `reason`
 
 
 class FileRefused(Exception):
@@ -71,3 +124,7 @@ class FileRefused(Exception):
     def __init__(self, reason: str, kind: str = "unknown", line: int = 1) -> None:
         super().__init__(reason)
         self.reason, self.kind, self.line = reason, kind, line
+
+
+Reader = Callable[[IO[bytes], bytes, Context], Reading | None]
+"""Reads a file that stands at its start, or returns None for another format's; the bytes are its first 64 KB."""

@@ -13,6 +13,7 @@ class VisitKind(StrEnum):
     EVALUATION = "evaluation"
     TREATMENT = "treatment"
     DISCHARGE = "discharge"
+    UNSTATED = "unstated"  # the records do not say: the first visit of an episode is then its evaluation
 
 
 class VisitStatus(StrEnum):
@@ -40,6 +41,7 @@ class Visit:
     therapist_name: str = ""
     clinic_name: str = ""
     removed: bool = False
+    has_time: bool = True  # False: the records give the day alone, and `started_at` is its start at the clinic
     updated_at: datetime | None = None  # as the records say
     uploaded_at: datetime | None = None  # when the file came
 
@@ -47,6 +49,19 @@ class Visit:
     def counts(self) -> bool:
         """Whether the visit took place."""
         return self.status is VisitStatus.COMPLETED and not self.removed
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A course of care as the practice's records have it, apart from its visits."""
+
+    patient_id: str
+    case_id: str
+    closed_at: datetime | None = None  # None: open, or opened again
+    has_time: bool = True  # False: the records give the day alone, and `closed_at` is its start at the clinic
+    removed: bool = False
+    updated_at: datetime | None = None  # as the records say
+    uploaded_at: datetime | None = None  # when the file came
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.import_visits.readers import recognise
+from functions.import_visits.readers import careloop_csv, recognise
 from functions.import_visits.records import (
     ClinicRecord,
+    Context,
     FileRefused,
     PatientRecord,
     Record,
     Refusal,
+    Row,
     VisitRecord,
 )
 from shared.domain.episode import VisitKind, VisitStatus
@@ -32,9 +34,13 @@ def zone_of(clinic_id: str) -> ZoneInfo:
     return ZONES.get(clinic_id, ZoneInfo("America/New_York"))
 
 
-def read(content: str | bytes) -> list[Record | Refusal]:
+def read_rows(content: str | bytes) -> list[Row | Refusal]:
     raw = content.encode() if isinstance(content, str) else content
-    return list(recognise(io.BytesIO(raw), zone_of).records)
+    return list(recognise(io.BytesIO(raw), Context(zone_of)).rows)
+
+
+def read(content: str | bytes) -> list[Record | Refusal]:
+    return [row.records[0] if isinstance(row, Row) else row for row in read_rows(content)]
 
 
 def people(content: str | bytes) -> list[Patient]:
@@ -86,9 +92,9 @@ def test_each_line_is_utf_8_or_else_windows_1252():
 
 
 def test_a_quoted_line_break_is_part_of_the_value_and_lines_are_still_counted():
-    records = read(f'{PATIENTS},note\np1,Ada,B,,north,"one\ntwo\r\nthree"\np2,,,not-an-address,north,\n')
-    assert [(type(record), record.line) for record in records] == [(PatientRecord, 2), (Refusal, 5)]
-    assert records[0].raw == b'p1,Ada,B,,north,"one\ntwo\r\nthree"\n'
+    rows = read_rows(f'{PATIENTS},note\np1,Ada,B,,north,"one\ntwo\r\nthree"\np2,,,not-an-address,north,\n')
+    assert [(type(row), row.line) for row in rows] == [(Row, 2), (Refusal, 5)]
+    assert rows[0].raw == b'p1,Ada,B,,north,"one\ntwo\r\nthree"\n'
 
 
 def test_quoted_commas_and_doubled_quotation_marks_are_read():
@@ -274,7 +280,7 @@ rows_of_text = st.lists(st.text(st.characters(exclude_characters="\n"), max_size
 @given(rows_of_text, st.sampled_from(["\n", "\r\n"]))
 def test_whatever_the_rows_hold_every_line_is_taken_or_refused(rows, line_end):
     content = line_end.join([PATIENTS, *rows, "last,A,B,,north"]).encode("utf-8", "surrogatepass")
-    records = read(content)
+    records = read_rows(content)
     assert records[-1].line == len(rows) + 2
     filled = {number for number, row in enumerate(rows, 2) if row.strip(", \r\t")}
     lines_taken = {record.line + extra for record in records for extra in range(max(1, record.raw.count(b"\n")))}
@@ -284,7 +290,7 @@ def test_whatever_the_rows_hold_every_line_is_taken_or_refused(rows, line_end):
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content):
     with contextlib.suppress(FileRefused):
-        assert all(record.raw for record in read(content))
+        assert all(row.raw for row in read_rows(content))
 
 
 # Whole files.
@@ -344,8 +350,9 @@ def test_memory_does_not_grow_with_the_file():
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        reading = recognise(io.BufferedReader(_Endless(rows(count))), zone_of)
-        assert sum(1 for _ in reading.records) == count
+        reading = careloop_csv.read(io.BufferedReader(_Endless(rows(count))), b"", Context(zone_of))
+        assert reading
+        assert sum(1 for _ in reading.rows) == count
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -1,16 +1,12 @@
 """The formats that can be read: one module each, chosen by what the file holds."""
 
-from collections.abc import Callable
 from typing import IO
 
 from functions.import_visits.readers import careloop_csv
-from functions.import_visits.readers.lines import Lines
-from functions.import_visits.records import FileRefused, Reading, ZoneOf
-
-Reader = Callable[[Lines, ZoneOf], Reading | None]
+from functions.import_visits.readers.lines import MAX_LINE_BYTES
+from functions.import_visits.records import Context, FileRefused, Reader, Reading
 
 _READERS: tuple[Reader, ...] = (careloop_csv.read,)
-"""Each reads a file, or hands its lines back and returns None for another format's file."""
 
 _LOOKED_FOR = (careloop_csv.LOOKED_FOR,)
 
@@ -28,26 +24,25 @@ _SIGNATURES = (
 )
 
 
-def recognise(file: IO[bytes], zone_of: ZoneOf) -> Reading:
+def recognise(file: IO[bytes], context: Context) -> Reading:
     """Choose the reader by content; FileRefused says what the file seems to be and what was looked for."""
-    lines = Lines(file)
-    first = next(lines, None)
-    if first is None:
+    head = file.read(MAX_LINE_BYTES)
+    if not head:
         raise FileRefused("The file is empty.")
-    lines.push_back([first])
     for signature, reason in _SIGNATURES:
-        if first.raw.startswith(signature):
+        if head.startswith(signature):
             raise FileRefused(reason)
     for read in _READERS:
-        if reading := read(lines, zone_of):
+        file.seek(0)
+        if reading := read(file, head, context):
             return reading
-    raise FileRefused(" ".join(filter(None, (_impression(first.raw), "Looked for:", *_LOOKED_FOR))))
+    raise FileRefused(" ".join(filter(None, (_impression(head.partition(b"\n")[0]), "Looked for:", *_LOOKED_FOR))))
 
 
 def _impression(first: bytes) -> str:
     if b"\0" in first:
         return "This is not a text file."
-    if b"\r" in first.rstrip(b"\r\n"):
+    if b"\r" in first.rstrip(b"\r"):
         return "The lines of this file end in CR alone. Save it as CSV (UTF-8)."
     if b"," not in first and (b";" in first or b"\t" in first):
         return "The columns of this file are not separated by commas. Save it as CSV (UTF-8)."

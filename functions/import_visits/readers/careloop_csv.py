@@ -4,17 +4,19 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from functions.import_visits.readers import values
 from functions.import_visits.readers.lines import MAX_LINE_BYTES, Line, Lines
 from functions.import_visits.records import (
     ClinicRecord,
+    Context,
     FileRefused,
     PatientRecord,
     Reading,
     Record,
     Refusal,
+    Row,
     VisitRecord,
     ZoneOf,
 )
@@ -38,7 +40,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _CsvRow:
     """One CSV record and the physical lines it spans."""
 
     lines: tuple[Line, ...]
@@ -59,8 +61,6 @@ class _BadCell(Exception):
 class _Cells:
     """The known columns of one record."""
 
-    line: int
-    raw: bytes
     texts: Mapping[str, str]
     zone_of: ZoneOf
 
@@ -119,7 +119,7 @@ def _patient(cells: _Cells) -> PatientRecord:
         archived=status is _PatientStatus.ARCHIVED,
         updated_at=cells.optional("updated_at", values.moment_in(cells.zone_of(clinic_id)), None),
     )
-    return PatientRecord(cells.line, cells.raw, patient, cells.absent(_PATIENT_OPTIONS))
+    return PatientRecord(patient, cells.absent(_PATIENT_OPTIONS))
 
 
 _VISIT_OPTIONS = {
@@ -151,7 +151,7 @@ def _visit(cells: _Cells) -> VisitRecord:
     )
     if visit.ended_at and visit.ended_at < visit.started_at:
         raise _BadCell("ended_at", "is before started_at")
-    return VisitRecord(cells.line, cells.raw, visit, cells.absent(_VISIT_OPTIONS))
+    return VisitRecord(visit, cells.absent(_VISIT_OPTIONS))
 
 
 _CLINIC_OPTIONS = {
@@ -180,7 +180,7 @@ def _clinic(cells: _Cells) -> ClinicRecord:
     if not clinic_of(clinic, practice()).window.ever_opens:
         column = "send_until" if clinic.send_until else "send_from"
         raise _BadCell(column, "leaves no time for sending: send_until must be later than send_from")
-    return ClinicRecord(cells.line, cells.raw, clinic, cells.absent(_CLINIC_OPTIONS))
+    return ClinicRecord(clinic, cells.absent(_CLINIC_OPTIONS))
 
 
 def _if_valid(parse: Callable[[str], object]) -> Callable[[str], str]:
@@ -226,26 +226,24 @@ LOOKED_FOR = "a CSV file whose first line names at least the columns " + "; or "
 )
 
 
-def read(lines: Lines, zone_of: ZoneOf) -> Reading | None:
+def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     """Read the file if its header names the columns of patients, visits or clinics, in any order and case.
 
     One broken record is refused alone, wherever it is: reading goes on with the next physical line.
     """
+    lines = Lines(file)
     header = next((row for row in _rows(lines, None) if row.raw.strip()), None)
-    if not isinstance(header, _Row):
-        if header is not None:
-            lines.push_back(header.lines)
+    if not isinstance(header, _CsvRow):
         return None
     names = [cell.strip().lower() for cell in header.cells]
     kind = next((kind for kind in _KINDS if set(kind.required) <= set(names)), None)
     if kind is None:
         _refuse_if_near(names, header.lines[0].number)
-        lines.push_back(header.lines)
         return None
     twice = sorted(name for name in kind.columns if names.count(name) > 1)
     if twice:
         raise FileRefused(f"The header names a column twice: {', '.join(twice)}.", kind.name, header.lines[0].number)
-    return Reading(kind.name, header.raw, _records(lines, kind, names, zone_of))
+    return Reading(kind.name, _records(lines, kind, names, context.zone_of), header.raw)
 
 
 def _refuse_if_near(names: list[str], line: int) -> None:
@@ -255,7 +253,7 @@ def _refuse_if_near(names: list[str], line: int) -> None:
             raise FileRefused(f"This looks like {kind.name}, but lacks the columns: {', '.join(missing)}.", line=line)
 
 
-def _records(lines: Lines, kind: _Kind, names: list[str], zone_of: ZoneOf) -> Iterator[Record | Refusal]:
+def _records(lines: Lines, kind: _Kind, names: list[str], zone_of: ZoneOf) -> Iterator[Row | Refusal]:
     position = {name: place for place, name in enumerate(names) if name in kind.columns}
     for row in _rows(lines, len(names)):
         line, raw = row.lines[0].number, row.raw
@@ -269,9 +267,9 @@ def _records(lines: Lines, kind: _Kind, names: list[str], zone_of: ZoneOf) -> It
             yield Refusal(line, raw, "", "holds NUL bytes: the file may be damaged")
         else:
             texts = {name: row.cells[place].strip() for name, place in position.items()}
-            cells = _Cells(line, raw, texts, zone_of)
+            cells = _Cells(texts, zone_of)
             try:
-                yield kind.to_record(cells)
+                yield Row(line, raw, (kind.to_record(cells),))
             except _BadCell as bad:
                 yield Refusal(line, raw, bad.column, bad.reason, _who_opted_out(cells))
 
@@ -302,7 +300,7 @@ class _TooLong(Exception):
     pass
 
 
-def _rows(lines: Lines, width: int | None) -> Iterator[_Row | _Broken]:
+def _rows(lines: Lines, width: int | None) -> Iterator[_CsvRow | _Broken]:
     """CSV records as the csv module reads them, which takes as many physical lines as quotation marks demand.
 
     A record that fails, grows beyond 100 lines or 64 KB, ends on another line with another number of columns, or holds
@@ -322,7 +320,7 @@ def _rows(lines: Lines, width: int | None) -> Iterator[_Row | _Broken]:
             whole = taken[0].is_whole
             yield _Broken(tuple(taken[:1]), _UNCLOSED if whole else "is longer than 64 KB and kept in part only")
         else:
-            yield _Row(tuple(taken), cells)
+            yield _CsvRow(tuple(taken), cells)
 
 
 def _is_one_record(taken: list[Line], width: int) -> bool:
