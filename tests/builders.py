@@ -6,6 +6,8 @@ from typing import Any
 from shared.domain.episode import Visit, VisitKind, VisitStatus
 from shared.domain.message import Message, MessageKind
 from shared.domain.patient import Patient
+from shared.domain.recovery import RecoveryCase
+from shared.domain.score import Category
 from shared.domain.survey import Survey
 
 MONDAY_NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)  # noon in New York
@@ -75,6 +77,22 @@ def a_message(survey_id: str = "a" * 26, kind: MessageKind = MessageKind.SURVEY,
             "touchpoint": "evaluation",
             "occurred_at": MONDAY_NOON,
             "due_at": MONDAY_NOON + timedelta(hours=3),
+            **differences,
+        }
+    )
+
+
+def a_case(survey_id: str = "a" * 26, **differences: Any) -> RecoveryCase:
+    """The case of a detractor that nobody has taken, due a day after Monday noon."""
+    return RecoveryCase(
+        **{
+            "survey_id": survey_id,
+            "patient_id": "p1",
+            "clinic_id": "north",
+            "therapist_id": "t1",
+            "category": Category.DETRACTOR,
+            "opened_at": MONDAY_NOON,
+            "deadline": MONDAY_NOON + timedelta(hours=24),
             **differences,
         }
     )

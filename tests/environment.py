@@ -2,7 +2,7 @@
 
 import os
 
-TABLES = ("Patients", "Visits", "Surveys", "Messages", "Addresses", "Scores", "Activity", "Settings")
+TABLES = ("Patients", "Visits", "Surveys", "Messages", "Addresses", "Scores", "Activity", "Settings", "Cases")
 
 ENVIRONMENT = {
     "PRACTICE_NAME": "Riverside Physical Therapy",

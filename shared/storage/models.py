@@ -261,6 +261,52 @@ class ActivityItem(Table):
     detail = UnicodeAttribute(null=True)
 
 
+class ListedCases(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Open cases by deadline, closed ones by the month and moment of closing."""
+
+    class Meta:
+        index_name = "listed"
+        projection = IncludeProjection(["clinic_id"])
+
+    listed_under = UnicodeAttribute(hash_key=True)
+    listed_at = InstantAttribute(range_key=True)
+    survey_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+
+
+class CaseItem(Table):
+    """What the staff do about an unhappy answer; `outreach` keeps every attempt."""
+
+    class Meta:
+        table_name = setting("CASES_TABLE")
+
+    survey_id = UnicodeAttribute(hash_key=True)
+    listed = ListedCases()
+
+    listed_under = UnicodeAttribute()
+    listed_at = InstantAttribute()
+    patient_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute()
+    therapist_id = UnicodeAttribute(default="")
+    category = UnicodeAttribute()
+    state = UnicodeAttribute()
+    opened_at = InstantAttribute()
+    deadline = InstantAttribute()
+    owner = UnicodeAttribute(default="")
+    owner_name = UnicodeAttribute(default="")
+    claimed_at = InstantAttribute(null=True)
+    outreach: ListAttribute[Any] = ListAttribute(default=list)
+    replied_at = InstantAttribute(null=True)
+    escalated_at = InstantAttribute(null=True)
+    outcome = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(default="")
+    closing_note = UnicodeAttribute(default="")
+    closed_at = InstantAttribute(null=True)
+    closed_by = UnicodeAttribute(default="")
+    safety = BooleanAttribute(default=False)
+    version = NumberAttribute()
+
+
 class SettingsItem(Table):
     """Clinics (`clinic#id`) and the locks of scheduled runs (`run#name`)."""
 

@@ -22,6 +22,7 @@ _MODELS = (
     models.ScoresItem,
     models.ActivityItem,
     models.SettingsItem,
+    models.CaseItem,
 )
 
 

@@ -27,27 +27,11 @@ from shared.domain.recovery import (
     reopen,
     unanswered,
 )
-from shared.domain.score import Category
 from shared.domain.settings import Window
-from tests.builders import MONDAY_NOON
+from tests.builders import MONDAY_NOON, a_case
 
 NEW_YORK = ZoneInfo("America/New_York")
 OFFICE = Window(time(8), time(18), frozenset(range(5)))
-
-
-def a_case(**differences: Any) -> RecoveryCase:
-    return RecoveryCase(
-        **{
-            "survey_id": "a" * 26,
-            "patient_id": "p1",
-            "clinic_id": "north",
-            "therapist_id": "t1",
-            "category": Category.DETRACTOR,
-            "opened_at": MONDAY_NOON,
-            "deadline": MONDAY_NOON + timedelta(hours=24),
-            **differences,
-        }
-    )
 
 
 def an_attempt(
@@ -95,7 +79,7 @@ def test_a_patient_who_did_not_reply_is_not_to_be_chased(result, waits):
 
 
 def test_of_several_unanswered_attempts_the_latest_is_told():
-    early = reach_out(a_case(survey_id="b" * 26), an_attempt(at=MONDAY_NOON - timedelta(days=60)))
+    early = reach_out(a_case("b" * 26), an_attempt(at=MONDAY_NOON - timedelta(days=60)))
     late = reach_out(a_case(), an_attempt())
     assert unanswered([late, early]) == late
     assert unanswered([]) is None
