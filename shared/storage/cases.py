@@ -97,8 +97,8 @@ def _from_outreach(attempt: Outreach) -> dict[str, str]:
         "at": format_instant(attempt.at),
         "by": attempt.by,
         "by_name": attempt.by_name,
-        "channel": attempt.channel,
-        "result": attempt.result,
+        "channel": attempt.channel.value,
+        "result": attempt.result.value,
         "note": attempt.note,
         "despite": attempt.despite,
     }
