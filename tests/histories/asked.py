@@ -1,0 +1,88 @@
+"""Who is to be asked about what: reckoned from what truly happened, with nothing of Careloop's own domain."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tests.histories.history import Appointment, Course, Note, Practice
+
+DELAY = timedelta(hours=3)
+
+Visits = list[Appointment]
+"""Those of one clinic-local date; the earliest stands for the day."""
+
+
+@dataclass(frozen=True, order=True)
+class Asked:
+    """One question to one patient; `episode` counts the episodes of a case from 1."""
+
+    patient_id: str
+    case_id: str
+    episode: int
+    touchpoint: str
+    clinic_id: str
+    therapist_id: str
+    due_at: datetime
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.patient_id} case {self.case_id} episode {self.episode}: {self.touchpoint} due"
+            f" {self.due_at:%Y-%m-%d %H:%M}Z, {self.therapist_id} at {self.clinic_id}>"
+        )
+
+
+def asked(practice: Practice, visit_numbers: tuple[int, ...] = (2, 6)) -> set[Asked]:
+    """Every question about an evaluation, a discharge and the visits with these numbers.
+
+    A patient who was merged is asked as the one that remains.
+    """
+    return {
+        question
+        for story in practice.stories
+        for course in story.courses
+        for question in _of_course(story.person.patient_id, course, visit_numbers)
+    }
+
+
+def _of_course(patient_id: str, course: Course, visit_numbers: tuple[int, ...]) -> Iterator[Asked]:
+    episodes = _episodes(course)
+    for number, days in enumerate(episodes, start=1):
+        moments: dict[str, tuple[Visits, datetime]] = {}
+        if evaluated := [day for day in days if _says(day, Note.EVALUATION)]:
+            moments["evaluation"] = evaluated[0], evaluated[0][0].end
+        for n in visit_numbers:
+            if len(days) >= n:
+                moments[f"visit:{n}"] = days[n - 1], days[n - 1][0].end
+        if discharged := [day for day in days if _says(day, Note.DISCHARGE)]:
+            moments["discharge"] = discharged[0], discharged[0][0].end
+        elif course.closed and days[0][0].day <= (closed := course.closed.moment).date():
+            last = [day for day in days if day[0].day <= closed.date()][-1]
+            if number == len(episodes) or closed.date() < episodes[number][0][0].day:
+                moments["discharge"] = last, last[0].end if last[0].day == closed.date() else closed
+        for touchpoint, (day, moment) in moments.items():
+            where, who = day[0].clinic.clinic_id, day[0].therapist.therapist_id
+            due_at = moment.astimezone(UTC) + DELAY
+            yield Asked(patient_id, course.case_id, number, touchpoint, where, who, due_at)
+
+
+def _episodes(course: Course) -> list[list[Visits]]:
+    """The case's visit days, cut wherever an evaluation follows a discharge or the closing of the case."""
+    happened = sorted((a for a in course.appointments if a.happened), key=lambda a: (a.start, a.visit_id))
+    days = [list(visits) for _, visits in itertools.groupby(happened, key=lambda visit: visit.day)]
+    episodes: list[list[Visits]] = []
+    for day in days:
+        if not episodes or (_says(day, Note.EVALUATION) and _is_over(episodes[-1], day, course)):
+            episodes.append([])
+        episodes[-1].append(day)
+    return episodes
+
+
+def _is_over(episode: list[Visits], next_day: Visits, course: Course) -> bool:
+    if any(_says(day, Note.DISCHARGE) for day in episode):
+        return True
+    return bool(course.closed and episode[0][0].day <= course.closed.moment.date() < next_day[0].day)
+
+
+def _says(day: Visits, note: Note) -> bool:
+    return any(visit.note is note for visit in day)

@@ -1,0 +1,140 @@
+"""What the writers have in common: a format is a way to say a story in rows, and rows in bytes."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+from random import Random
+from typing import Any
+
+from shared.domain.intake import IntakeRules
+from tests.histories.history import Clinic, Course, Note, Practice, Story, Therapist
+
+Said = tuple[str, Any]
+"""One row, and the table that it stands in."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as the EMR sends it."""
+
+    name: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"\n--- {self.name}\n{self.content.decode()}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How an EMR says what happened. `manner` decides what real exports differ in, never what they say."""
+
+    name: str
+    tables: tuple[str, ...]  # the one with the visits first
+    of_practice: Callable[[Sequence[Clinic], Sequence[Therapist], Random], Iterator[Said]]
+    of_story: Callable[[Story, Random], Iterator[Said]]
+    encode: Callable[[str, Iterable[Any], Random], Iterator[bytes]]
+    sayable: Callable[[Practice], Practice]  # the truth as far as this format can say it
+    rules: IntakeRules = field(default_factory=IntakeRules)
+    extension: str = "csv"
+
+    def files(self, practice: Practice, manner: Random) -> list[File]:
+        """The practice's export: rows in any order, files in any order, each table in one file or in several."""
+        tables: dict[str, list[Any]] = {}
+        for table, row in self._said(practice, manner):
+            tables.setdefault(table, []).append(row)
+        found = []
+        for table, rows in tables.items():
+            manner.shuffle(rows)
+            cut = manner.choice((0, 0, len(rows) // 2))
+            for number, part in enumerate((rows[:cut], rows[cut:])):
+                if part:
+                    content = b"".join(self.encode(table, part, manner))
+                    found.append(File(f"{table}-{number}.{self.extension}", content))
+        manner.shuffle(found)
+        return found
+
+    def stream(self, table: str, stories: Iterable[Story], practice: Practice, manner: Random) -> Iterator[bytes]:
+        """One table of a practice of any size, in the memory of one patient."""
+
+        def rows() -> Iterator[Any]:
+            for found, row in self.of_practice(practice.clinics, practice.therapists, manner):
+                if found == table:
+                    yield row
+            for story in stories:
+                for found, row in self.of_story(story, manner):
+                    if found == table:
+                        yield row
+
+        return self.encode(table, rows(), manner)
+
+    def _said(self, practice: Practice, manner: Random) -> Iterator[Said]:
+        yield from self.of_practice(practice.clinics, practice.therapists, manner)
+        for story in practice.stories:
+            yield from self.of_story(story, manner)
+
+
+def csv_of(rows: Iterable[dict[str, str]], columns: Sequence[str], manner: Random) -> Iterator[bytes]:
+    """A CSV file: columns in any order, line ends and quotation marks as the writing program has them."""
+    names = manner.sample(columns, len(columns))
+    line_end = manner.choice(("\n", "\r\n"))
+    quoting = manner.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    mark = manner.choice((b"", b"\xef\xbb\xbf"))
+
+    def line(cells: Iterable[str]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator=line_end, quoting=quoting).writerow(cells)
+        return text.getvalue().encode()
+
+    yield mark + line(names)
+    for row in rows:
+        yield line(row[name] for name in names)
+
+
+def at_any_offset(moment: datetime, manner: Random) -> datetime:
+    """The same instant on another clock."""
+    if manner.random() < 0.5:
+        return moment
+    return moment.astimezone(
+        manner.choice((UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=5, minutes=30))))
+    )
+
+
+def changed(practice: Practice, change: Callable[[Story, Course], Course]) -> Practice:
+    """The practice with each case changed."""
+    return replace(
+        practice,
+        stories=tuple(
+            replace(story, courses=tuple(change(story, course) for course in story.courses))
+            for story in practice.stories
+        ),
+    )
+
+
+def without_notes(practice: Practice) -> Practice:
+    """What is left where nothing says what a visit was for: the first of a case counts as its evaluation."""
+
+    def forget(_: Story, course: Course) -> Course:
+        happened = [a for a in course.appointments if a.happened]
+        first = min(happened, key=lambda a: (a.start, a.visit_id), default=None)
+        return replace(
+            course,
+            appointments=tuple(
+                replace(a, note=Note.EVALUATION if a is first else Note.TREATMENT) for a in course.appointments
+            ),
+        )
+
+    return changed(practice, forget)
+
+
+def with_days_of_closing(practice: Practice) -> Practice:
+    """What is left where a case's closing has a date only."""
+
+    def forget(_: Story, course: Course) -> Course:
+        if course.closing is None:
+            return course
+        midnight = course.closing.moment.replace(hour=0, minute=0)
+        return replace(course, closing=replace(course.closing, moment=midnight, has_time=False))
+
+    return changed(practice, forget)
