@@ -2,13 +2,13 @@
 
 from typing import IO
 
-from functions.import_visits.readers import careloop_csv
+from functions.import_visits.readers import careloop_csv, intake_settings, webpt
 from functions.import_visits.readers.lines import MAX_LINE_BYTES
 from functions.import_visits.records import Context, FileRefused, Reader, Reading
 
-_READERS: tuple[Reader, ...] = (careloop_csv.read,)
+_READERS: tuple[Reader, ...] = (webpt.read, careloop_csv.read, intake_settings.read)
 
-_LOOKED_FOR = (careloop_csv.LOOKED_FOR,)
+_LOOKED_FOR = (careloop_csv.LOOKED_FOR, webpt.LOOKED_FOR, intake_settings.LOOKED_FOR)
 
 _SIGNATURES = (
     (b"PK\x03\x04", "This is a ZIP archive or an Excel workbook (.xlsx), not text. Save it as CSV (UTF-8)."),
@@ -36,7 +36,8 @@ def recognise(file: IO[bytes], context: Context) -> Reading:
         file.seek(0)
         if reading := read(file, head, context):
             return reading
-    raise FileRefused(" ".join(filter(None, (_impression(head.partition(b"\n")[0]), "Looked for:", *_LOOKED_FOR))))
+    first, _, _ = head.partition(b"\n")
+    raise FileRefused(f"{_impression(first)} Looked for: {'; '.join(_LOOKED_FOR)}.")
 
 
 def _impression(first: bytes) -> str:

@@ -1,6 +1,6 @@
 """Our own CSV: patients, visits or clinics, told apart by the columns of the header."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
@@ -177,9 +177,11 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     if header is None:
         return None
     names = [name.lower() for name in header.names]
-    kind = next((kind for kind in _KINDS if set(kind.required) <= set(names)), None)
+    kind = _kind_of(names)
     if kind is None:
-        _refuse_if_near(names, header.line)
+        if near := _nearest(names):
+            name, missing = near
+            raise FileRefused(f"This looks like {name}, but lacks the columns: {', '.join(missing)}.", line=header.line)
         return None
     twice = sorted(name for name in kind.columns if names.count(name) > 1)
     if twice:
@@ -189,8 +191,24 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     return Reading(kind.name, rows, header.raw)
 
 
-def _refuse_if_near(names: list[str], line: int) -> None:
+def is_ours(header: Sequence[str]) -> bool:
+    """Whether a header names all that our patients, visits or clinics need."""
+    return _kind_of([name.lower() for name in header]) is not None
+
+
+def resembles_ours(header: Sequence[str]) -> bool:
+    """Whether a header is ours, or names more than half of what one of them needs."""
+    return is_ours(header) or _nearest([name.lower() for name in header]) is not None
+
+
+def _kind_of(names: Sequence[str]) -> _Kind | None:
+    return next((kind for kind in _KINDS if set(kind.required) <= set(names)), None)
+
+
+def _nearest(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """The kind of which a header names more than half of the required columns, and those that it lacks."""
     for kind in _KINDS:
         missing = [column for column in kind.required if column not in names]
         if 2 * len(missing) < len(kind.required):
-            raise FileRefused(f"This looks like {kind.name}, but lacks the columns: {', '.join(missing)}.", line=line)
+            return kind.name, missing
+    return None
