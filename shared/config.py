@@ -7,6 +7,7 @@ from functools import cache
 from typing import TypeVar
 
 from shared.domain.settings import (
+    OFFICE_HOURS,
     AlertDetail,
     PassiveAlerts,
     Practice,
@@ -14,6 +15,9 @@ from shared.domain.settings import (
     Window,
     parse_addresses,
     parse_days,
+    parse_dollars,
+    parse_goal,
+    parse_hours,
     parse_review_links,
     parse_time_of_day,
     parse_zone,
@@ -42,7 +46,10 @@ def practice() -> Practice:
 
 
 def read_practice(environment: Mapping[str, str]) -> Practice:
-    """The practice's choices from these variables; raises BadSetting on the first that is missing or malformed."""
+    """The practice's choices from these variables; raises BadSetting on the first that is missing or malformed.
+
+    Those that no parameter of the stack gives may be missing: the dashboard's settings choose them.
+    """
 
     def read(name: str, parse: Callable[[str], T]) -> T:
         text = setting(name, environment)
@@ -50,6 +57,9 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
             return parse(text)
         except ValueError as error:
             raise BadSetting(f"the environment variable {name} is malformed: {error}") from error
+
+    def chosen(name: str, parse: Callable[[str], T], default: T) -> T:
+        return read(name, parse) if environment.get(name) else default
 
     def days(text: str) -> timedelta:
         return timedelta(days=int(text))
@@ -62,6 +72,13 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
     )
     if not window.ever_opens:
         raise BadSetting("the environment variable SEND_UNTIL is not later than SEND_FROM")
+    business = Window(
+        chosen("BUSINESS_FROM", parse_time_of_day, OFFICE_HOURS.start),
+        chosen("BUSINESS_UNTIL", parse_time_of_day, OFFICE_HOURS.until),
+        chosen("BUSINESS_DAYS", parse_days, OFFICE_HOURS.days),
+    )
+    if not business.ever_opens:
+        raise BadSetting("the setting BUSINESS_UNTIL is not later than BUSINESS_FROM")
     return Practice(
         name=read("PRACTICE_NAME", str),
         zone=read("PRACTICE_TIME_ZONE", parse_zone),
@@ -83,6 +100,13 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         passive_alerts=read("PASSIVE_ALERTS", PassiveAlerts),
         alert_detail=read("ALERT_DETAIL", AlertDetail),
         promise_contact=read("PROMISE_CONTACT", _parse_bool),
+        business=business,
+        response_hours=chosen("RESPONSE_HOURS", parse_hours, 8),
+        cases_for_passives=chosen("CASES_FOR_PASSIVES", _parse_bool, False),
+        escalate_to=chosen("ESCALATE_TO", parse_addresses, ()),
+        clinical_leads=chosen("CLINICAL_LEADS", parse_addresses, ()),
+        goal=chosen("GOAL", parse_goal, None),
+        visit_value=chosen("VISIT_VALUE", parse_dollars, None),
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -63,6 +64,16 @@ class Window:
         """Whether patients may be mailed at this clinic-local moment."""
         return local.weekday() in self.days and self.start <= local.time() < self.until
 
+    def next_opening(self, local: datetime) -> datetime:
+        """The first moment after this clinic-local one at which the hours begin."""
+        opens = datetime.combine(local.date(), self.start, local.tzinfo)
+        while opens <= local or opens.weekday() not in self.days:
+            opens += timedelta(days=1)
+        return opens
+
+
+OFFICE_HOURS = Window(time(8), time(18), frozenset(range(5)))
+
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
@@ -101,6 +112,14 @@ class Practice:
     passive_alerts: PassiveAlerts
     alert_detail: AlertDetail
     promise_contact: bool
+    # What only the dashboard's settings choose; the stack's parameters do not know of it.
+    business: Window = OFFICE_HOURS
+    response_hours: int = 8  # business hours until somebody should have reached out
+    cases_for_passives: bool = False
+    escalate_to: tuple[str, ...] = ()  # who hears of a case that nobody took in time; empty: the admins
+    clinical_leads: tuple[str, ...] = ()  # who hears of a comment that may concern safety; empty: the admins
+    goal: int | None = None  # the NPS that the practice wants to reach
+    visit_value: Decimal | None = None  # dollars that a visit brings on average
 
     def clinic(self, clinic_id: str) -> Clinic:
         """A clinic about which nothing special is known."""
@@ -175,6 +194,33 @@ def _weekday(text: str) -> int:
     if name not in WEEKDAYS:
         raise ValueError(f"not a weekday such as Mon: {text!r}")
     return WEEKDAYS.index(name)
+
+
+def parse_hours(text: str) -> int:
+    """Whole hours from 1 to 200."""
+    return _whole(text, range(1, 201), "not a number of hours from 1 to 200")
+
+
+def parse_goal(text: str) -> int:
+    """A Net Promoter Score from -100 to 100."""
+    return _whole(text, range(-100, 101), "not a whole number from -100 to 100")
+
+
+def _whole(text: str, allowed: range, complaint: str) -> int:
+    if not re.fullmatch(r"-?\d{1,3}", text.strip(), re.ASCII) or int(text) not in allowed:
+        raise ValueError(f"{complaint}: {text!r}")
+    return int(text)
+
+
+def parse_dollars(text: str) -> Decimal:
+    """An amount such as 95 or 95.50, at most 10,000."""
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 < amount <= 10_000:
+        raise ValueError(f"not an amount of dollars such as 95.50: {text!r}")
+    return amount
 
 
 def parse_addresses(text: str) -> tuple[str, ...]:

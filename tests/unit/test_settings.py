@@ -1,6 +1,7 @@
 """The practice's choices: read strictly, refused with a message that quotes what is wrong."""
 
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.config import BadSetting, read_practice
 from shared.domain.settings import (
+    OFFICE_HOURS,
     WEEKDAYS,
     ClinicSettings,
     Window,
@@ -163,3 +165,53 @@ def test_a_window_that_never_opens_is_refused(until):
 
 def test_zero_reminder_days_is_no_reminder():
     assert read_practice({**ENVIRONMENT, "REMINDER_AFTER_DAYS": "0"}).reminder_after is None
+
+
+def test_what_only_the_dashboard_chooses_has_a_default():
+    assert (PRACTICE.business, PRACTICE.response_hours, PRACTICE.goal, PRACTICE.visit_value) == (
+        OFFICE_HOURS,
+        8,
+        None,
+        None,
+    )
+    assert (PRACTICE.cases_for_passives, PRACTICE.escalate_to, PRACTICE.clinical_leads) == (False, (), ())
+    chosen = read_practice(
+        {
+            **ENVIRONMENT,
+            "BUSINESS_FROM": "09:00",
+            "BUSINESS_UNTIL": "17:30",
+            "BUSINESS_DAYS": "Mon-Thu",
+            "RESPONSE_HOURS": "4",
+            "CASES_FOR_PASSIVES": "true",
+            "ESCALATE_TO": "owner@example.com",
+            "CLINICAL_LEADS": "lead@example.com;second@example.com",
+            "GOAL": "85",
+            "VISIT_VALUE": "$95.50",
+        }
+    )
+    assert chosen.business == Window(time(9), time(17, 30), frozenset(range(4)))
+    assert (chosen.response_hours, chosen.cases_for_passives, chosen.goal) == (4, True, 85)
+    assert chosen.escalate_to == ("owner@example.com",)
+    assert chosen.clinical_leads == ("lead@example.com", "second@example.com")
+    assert chosen.visit_value == Decimal("95.50")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BUSINESS_UNTIL", "07:00"),
+        ("RESPONSE_HOURS", "0"),
+        ("RESPONSE_HOURS", "²"),
+        ("GOAL", "101"),
+        ("GOAL", "8.5"),
+        ("VISIT_VALUE", "-1"),
+        ("VISIT_VALUE", "NaN"),
+        ("VISIT_VALUE", "a lot"),
+        ("VISIT_VALUE", "100000"),
+        ("ESCALATE_TO", "owner"),
+        ("CASES_FOR_PASSIVES", "yes"),
+    ],
+)
+def test_a_malformed_choice_of_the_dashboard_names_itself(name, text):
+    with pytest.raises(BadSetting, match=name):
+        read_practice({**ENVIRONMENT, name: text})
