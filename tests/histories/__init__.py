@@ -1,5 +1,13 @@
 """Histories of practices that never were, and the files in which EMRs would have written them down."""
 
-from tests.histories import careloop_csv
+from tests.histories import careloop_csv, fhir, hl7v2, webpt
 
-FORMATS = (careloop_csv.FORMAT,)
+FORMATS = (
+    careloop_csv.FORMAT,
+    webpt.FORMAT,
+    fhir.NDJSON,
+    fhir.BUNDLES,
+    fhir.UNMAPPED,
+    hl7v2.FORMAT,
+    hl7v2.UNMAPPED,
+)

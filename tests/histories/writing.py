@@ -38,6 +38,7 @@ class Format:
     sayable: Callable[[Practice], Practice]  # the truth as far as this format can say it
     rules: IntakeRules = field(default_factory=IntakeRules)
     extension: str = "csv"
+    one_by_one: bool = False  # each row may come in a file of its own
 
     def files(self, practice: Practice, manner: Random) -> list[File]:
         """The practice's export: rows in any order, files in any order, each table in one file or in several."""
@@ -47,11 +48,10 @@ class Format:
         found = []
         for table, rows in tables.items():
             manner.shuffle(rows)
-            cut = manner.choice((0, 0, len(rows) // 2))
-            for number, part in enumerate((rows[:cut], rows[cut:])):
-                if part:
-                    content = b"".join(self.encode(table, part, manner))
-                    found.append(File(f"{table}-{number}.{self.extension}", content))
+            size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.one_by_one else len(rows)))
+            for number, first in enumerate(range(0, len(rows), size)):
+                content = b"".join(self.encode(table, rows[first : first + size], manner))
+                found.append(File(f"{table}-{number}.{self.extension}", content))
         manner.shuffle(found)
         return found
 

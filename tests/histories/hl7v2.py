@@ -1,0 +1,202 @@
+"""The practice's history as HL7 v2.5.1 messages, batched or one a file.
+
+Each thing is said when it happens: A28 a new patient, A31 a changed one, S12 a booking, S15 a cancellation, S26 a
+no-show, A04 an arrival, A08 the end of the visit, A11 that it never happened, A03 the closing of the case, A13 that it
+is open again, A40 that two records are one patient. There is no standard place for an archived patient or a wish for
+no mail. The case is the account in PID-18.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from shared.domain.intake import IntakeRules, Marks
+from tests.histories.history import Appointment, Clinic, Course, Fate, Note, Person, Practice, Story, Therapist
+from tests.histories.writing import Format, Said, at_any_offset, without_notes
+
+CODES = {Note.EVALUATION: "IE", Note.TREATMENT: "FU", Note.DISCHARGE: "DC"}
+_ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
+_STRUCTURES = {
+    "A03": "ADT_A03",
+    "A04": "ADT_A01",
+    "A08": "ADT_A01",
+    "A11": "ADT_A09",
+    "A13": "ADT_A01",
+    "A28": "ADT_A05",
+    "A31": "ADT_A05",
+    "A40": "ADT_A39",
+    "S12": "SIU_S12",
+    "S15": "SIU_S12",
+    "S26": "SIU_S12",
+}
+Segments = list[str]
+
+
+def of_practice(_clinics: Sequence[Clinic], _therapists: Sequence[Therapist], _manner: Random) -> Iterator[Said]:
+    """Nothing: the messages name clinics and therapists themselves."""
+    return iter(())
+
+
+def of_story(story: Story, manner: Random) -> Iterator[Said]:
+    """Every message about the patient, in the order in which they were sent."""
+    for number, (_, trigger, segments) in enumerate(sorted(_sent(story, manner), key=lambda sent: sent[0]), start=1):
+        kind = "SIU" if trigger.startswith("S") else "ADT"
+        header = _segment(
+            *("MSH", "^~\\&", "EMR", "RIVERSIDE", "CARELOOP", "", segments[0], ""),
+            *(f"{kind}^{trigger}^{_STRUCTURES[trigger]}", f"{story.person.patient_id}-{number}", "P", "2.5.1"),
+            *("", "", "", "", "", "UNICODE UTF-8"),
+        )
+        event = [_segment("EVN", manner.choice(("", trigger, "A01")), segments[0])] if kind == "ADT" else []
+        yield "messages", [header, *event, *segments[1:]]
+
+
+def _sent(story: Story, manner: Random) -> Iterator[tuple[datetime, str, Segments]]:
+    for person in filter(None, (story.retired, story.person)):
+        known = min(course.opened for course in story.courses)
+        yield known, "A28", [_at(known), _pid(replace(person, email=""), ""), _segment("PV1", "1", "N")]
+        yield (
+            known.replace(minute=59),
+            "A31",
+            [_at(known.replace(minute=59)), _pid(person, ""), _segment("PV1", "1", "N")],
+        )
+    for course in story.courses:
+        patient = story.recorded_under(course)
+        for visit in course.appointments:
+            yield from _of_visit(visit, course, patient, manner)
+        if closing := course.closing:
+            last = max(course.appointments, key=lambda visit: visit.start)
+            closed = _moment(closing.moment, manner) if closing.has_time else f"{closing.moment:%Y%m%d}"
+            pid = _pid(patient, course.case_id)
+            yield closing.recorded, "A03", [_at(closing.recorded), pid, _pv1(last, ended=closed)]
+            if closing.undone:
+                yield closing.reopened, "A13", [_at(closing.reopened), pid, _pv1(last)]
+    if story.retired:
+        merge = _segment("MRG", _patient_id(story.retired))
+        yield story.merged, "A40", [_at(story.merged), _pid(story.person, ""), merge]
+
+
+def _of_visit(
+    visit: Appointment, course: Course, patient: Person, manner: Random
+) -> Iterator[tuple[datetime, str, Segments]]:
+    pid = _pid(patient, course.case_id)
+    arrived, left = [_moment(visit.start, manner)], [_moment(visit.start, manner), _moment(visit.end, manner)]
+    yield visit.booked, "S12", [_at(visit.booked), *_schedule(visit, pid, "Booked", manner)]
+    match visit.fate:
+        case Fate.CANCELLED:
+            yield visit.recorded, "S15", [_at(visit.recorded), *_schedule(visit, pid, "Cancelled", manner)]
+        case Fate.NO_SHOW:
+            yield visit.recorded, "S26", [_at(visit.recorded), *_schedule(visit, pid, "Noshow", manner)]
+        case Fate.COMPLETED | Fate.MISTAKEN:
+            yield visit.start, "A04", [_at(visit.start), pid, _pv1(visit, visit.visit_id, *arrived)]
+            yield visit.recorded, "A08", [_at(visit.recorded), pid, _pv1(visit, visit.visit_id, *left)]
+    if visit.fate is Fate.MISTAKEN:
+        yield visit.corrected, "A11", [_at(visit.corrected), pid, _pv1(visit, visit.visit_id, *left)]
+
+
+def _schedule(visit: Appointment, pid: str, status: str, manner: Random) -> Segments:
+    start = _moment(visit.start, manner)
+    cells = {1: visit.visit_id, 2: visit.visit_id, 6: "OFFICE^Office visit", 8: CODES[visit.note], 9: visit.minutes}
+    cells |= {10: "min", 11: f"^^{visit.minutes}^{start}^{_moment(visit.end, manner)}", 16: _who(visit), 20: "900^Desk^Front", 25: status}
+    return [
+        _numbered("SCH", cells),
+        pid,
+        _pv1(visit, visit.visit_id),
+        _segment("RGS", "1", "A"),
+        _segment("AIL", "1", "A", _where(visit), "", "", start, "", "", str(visit.minutes), "min"),
+        _segment("AIP", "1", "A", _who(visit), "", "", start, "", "", str(visit.minutes), "min"),
+    ]
+
+
+def _pv1(visit: Appointment, number: str = "", started: str = "", ended: str = "") -> str:
+    cells = {1: "1", 2: "O", 3: _where(visit), 7: _who(visit), 44: started, 45: ended}
+    if number:
+        cells |= {4: CODES[visit.note], 19: number}
+    return _numbered("PV1", cells)
+
+
+def _pid(person: Person, case_id: str) -> str:
+    telecom = ["^PRN^PH^^1^518^5550100"]
+    if person.email:
+        telecom.append(f"^NET^Internet^{_text(person.email)}")
+    cells = {
+        1: "1",
+        3: f"{_patient_id(person)}~900-12-3456^^^SSA^SS",
+        5: f"{_text(person.family)}^{'^'.join(map(_text, person.given))}",
+        11: "12 River Road@Mill^^Albany^NY^12207",
+        13: "~".join(telecom),
+        15: f"{person.language}^^HL70296",
+        18: case_id,
+        30: "Y" if person.deceased else "N",
+    }
+    return _numbered("PID", cells)
+
+
+def _patient_id(person: Person) -> str:
+    return f"{person.patient_id}^^^RIVERSIDE^MR"
+
+
+def _where(visit: Appointment) -> str:
+    return f"^^^{visit.clinic.clinic_id}^^^^^{_text(visit.clinic.name)}"
+
+
+def _who(visit: Appointment) -> str:
+    therapist = visit.therapist
+    return f"{therapist.therapist_id}^{_text(therapist.family)}^{_text(therapist.given)}"
+
+
+def _text(words: str) -> str:
+    return words.translate(_ESCAPES)
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y%m%d%H%M%S%z}"
+
+
+def _moment(moment: datetime, manner: Random) -> str:
+    if manner.random() < 0.5:
+        return f"{moment:%Y%m%d%H%M}"  # on the clinic's clock
+    return _at(at_any_offset(moment, manner))
+
+
+def _numbered(name: str, cells: dict[int, Any]) -> str:
+    return _segment(name, *(str(cells.get(place, "")) for place in range(1, max(cells) + 1)))
+
+
+def _segment(*cells: str) -> str:
+    return "|".join(cells).rstrip("|")
+
+
+def sayable(practice: Practice) -> Practice:
+    """All of the truth but who is archived or wishes no mail."""
+    stories = (
+        replace(story, person=replace(story.person, archived=False, opted_out=False)) for story in practice.stories
+    )
+    return replace(practice, stories=tuple(stories))
+
+
+def encode(_table: str, rows: Iterable[Segments], manner: Random) -> Iterator[bytes]:
+    """Messages after one another, with or without the envelope of a batch."""
+    line_end = manner.choice(("\r", "\n", "\r\n"))
+    mark = manner.choice((b"", b"\xef\xbb\xbf"))
+    is_batch = manner.random() < 0.5
+    sent = 0
+    yield mark
+    if is_batch:
+        yield f"FHS|^~\\&|EMR|RIVERSIDE{line_end}BHS|^~\\&|EMR|RIVERSIDE{line_end}".encode()
+    for sent, segments in enumerate(rows, start=1):  # noqa: B007 (the last number is the batch's count)
+        yield "".join(f"{segment}{line_end}" for segment in segments).encode()
+    if is_batch:
+        yield f"BTS|{sent}{line_end}FTS|1{line_end}".encode()
+
+
+_MAPPED = IntakeRules(
+    hl7_types=Marks(frozenset({CODES[Note.EVALUATION].lower()}), frozenset({CODES[Note.DISCHARGE].lower()}))
+)
+
+FORMAT = Format("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7", one_by_one=True)
+UNMAPPED = Format(
+    *("hl7-unmapped", ("messages",), of_practice, of_story, encode, lambda p: without_notes(sayable(p))),
+    extension="hl7",
+)
