@@ -1,6 +1,7 @@
-"""What a browser sees of the local stack: a landing page, the mailbox, and the patients' pages.
+"""What a browser sees of the local stack: a landing page, the mailbox, the patients' pages and the staff's.
 
-`/s/…` and `/u/…` go to the deployed API and come back unchanged: status, headers and body. Everything is read from the
+`/s/…` and `/u/…` go to the deployed API and come back unchanged: status, headers and body; so does everything that is
+asked of the second port, which is the staff's dashboard. Everything is read from the
 emulator at each request, so nothing here can be out of date. The buttons' forms are taken from this server's own pages
 only, so that no other site can press them. Started by local/stack.py.
 """
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -46,14 +48,14 @@ _NOT_FORWARDED = {"connection", "keep-alive", "proxy-connection", "te", "trailer
 
 
 class Front(ThreadingHTTPServer):
-    """One local stack's front: knows the emulator's address, and the API's once the stack is deployed."""
+    """One local stack's front: knows the emulator's address, and the APIs' once the stack is deployed."""
 
     daemon_threads = True
     request_queue_size = 128  # socketserver's five reset the connections of patients who answer at the same moment
 
-    def __init__(self, endpoint: str, state: Path) -> None:
+    def __init__(self, endpoint: str, state: Path, handler: type[BaseHTTPRequestHandler]) -> None:
         """Listens on a free port of 127.0.0.1."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), handler)
         self.emulator = endpoint.removeprefix("http://")
         self._state = state
 
@@ -71,13 +73,13 @@ class Front(ThreadingHTTPServer):
         """The practice's time zone, once the stack is deployed."""
         return self.desk.zone if self.api_path() else UTC
 
-    def api_path(self) -> str | None:
-        """The deployed API's path at the emulator; None while the stack is still being deployed."""
+    def api_path(self, api: str = "patient_api_url") -> str | None:
+        """A deployed API's path at the emulator; None while the stack is still being deployed."""
         try:
             stack = json.loads((self._state / "stack.json").read_text())
         except FileNotFoundError:
             return None
-        return str(stack["patient_api_url"]).removeprefix(f"http://{self.emulator}")
+        return str(stack[api]).removeprefix(f"http://{self.emulator}")
 
     def mails(self) -> list[dict[str, Any]]:
         """Every mail since the start, oldest first."""
@@ -102,7 +104,7 @@ class Front(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """One request to the patients' side."""
 
     server: Front
     protocol_version = "HTTP/1.1"
@@ -169,9 +171,9 @@ class Handler(BaseHTTPRequestHandler):
         own = {f"{name}:{self.server.server_port}" for name in ("127.0.0.1", "localhost")}
         return host in own and self.headers.get("Origin", f"http://{host}") == f"http://{host}"
 
-    def _forward(self) -> None:
+    def _forward(self, to: str = "patient_api_url") -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        api = self.server.api_path()
+        api = self.server.api_path(to)
         if api is None:
             self._message(503, "Starting", "The stack is being deployed. Please come back in a few seconds.")
             return
@@ -230,12 +232,25 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: the paths are links that open surveys."""
 
 
+class StaffHandler(Handler):
+    """One request to the staff's side: an origin of its own, as on AWS."""
+
+    def do_GET(self) -> None:
+        """The dashboard's."""
+        self._forward("staff_api_url")
+
+    def do_POST(self) -> None:
+        """The dashboard's."""
+        self._forward("staff_api_url")
+
+
 def main() -> None:
-    """`front.py ENDPOINT STATE`: say the address, then serve until ended."""
+    """`front.py ENDPOINT STATE`: say both addresses, then serve until ended."""
     endpoint, state = sys.argv[1:]
-    front = Front(endpoint, Path(state))
-    print(front.address, flush=True)
-    front.serve_forever()
+    patients, staff = (Front(endpoint, Path(state), handler) for handler in (Handler, StaffHandler))
+    print(patients.address, staff.address, flush=True)
+    Thread(target=staff.serve_forever, daemon=True).start()
+    patients.serve_forever()
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class Stack:
     dashboard_url: str
     outputs: dict[str, str]
     patient_api_url: str
+    staff_api_url: str
     functions: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
 
@@ -102,12 +103,13 @@ def up(state: Path = STATE, parameters: Mapping[str, str] | None = None, *, iam:
     processes = Processes(state)
     try:
         endpoint = _start_ministack(processes, state, iam=iam)
-        public_url = _start_front(processes, state, endpoint)
+        public_url, dashboard_url = _start_front(processes, state, endpoint)
         template = load_template()
+        _leave_out_what_the_emulator_cannot_ask(template, endpoint)
         if iam:
             _leave_out_what_the_emulator_cannot_judge(template)
-        chosen = {**PRESET, "PublicBaseUrl": public_url, **(parameters or {})}
-        stack = _deploy(endpoint, public_url, template, chosen)
+        own = {"PublicBaseUrl": public_url, "DashboardBaseUrl": dashboard_url}
+        stack = _deploy(endpoint, public_url, dashboard_url, template, {**PRESET, **own, **(parameters or {})})
     except BaseException:
         processes.end()
         raise
@@ -180,14 +182,14 @@ def _start_ministack(processes: Processes, state: Path, *, iam: bool) -> str:
     raise StackFailed(f"ministack does not start; see {state / 'ministack.log'}")
 
 
-def _start_front(processes: Processes, state: Path, endpoint: str) -> str:
-    """The front chooses its own port and says it."""
+def _start_front(processes: Processes, state: Path, endpoint: str) -> tuple[str, str]:
+    """The front chooses its own ports and says them: the patients' address and the staff's."""
     command = [sys.executable, str(ROOT / "local" / "front.py"), endpoint]
     process = processes.start("front", command, _environment(state), heard=True)
-    address = process.stdout.readline().strip() if process.stdout else ""
-    if not address or not _left_alone(process):
+    addresses = process.stdout.readline().split() if process.stdout else []
+    if len(addresses) != 2 or not _left_alone(process):
         raise StackFailed(f"the front server does not start; see {state / 'front.log'}")
-    return address
+    return addresses[0], addresses[1]
 
 
 def _left_alone(process: "subprocess.Popen[str]") -> bool:
@@ -216,18 +218,30 @@ def _environment(state: Path) -> dict[str, str]:
     }
 
 
+def _leave_out_what_the_emulator_cannot_ask(template: dict[str, Any], endpoint: str) -> None:
+    """Its sign-in pages are at its own address, know no second factor and no style, and it invites nobody."""
+    resources = template["Resources"]
+    resources["StaffApi"]["Properties"]["Variables"]["sign_in_url"] = endpoint
+    resources["StaffPool"]["Properties"]["MfaConfiguration"] = "OFF"
+    for name in ("StaffPoolStyle", "FirstOwner", "FirstOwnerIsOwner"):
+        del resources[name]
+
+
 def _leave_out_what_the_emulator_cannot_judge(template: dict[str, Any]) -> None:
     """It knows neither identity nor sender of a mail, and speaks plain HTTP, which the bucket's policy refuses."""
     del template["Resources"]["IntakeBucketPolicy"]
-    for resource in template["Resources"].values():
-        for policy in resource["Properties"].get("Policies", []):
+    roles = (each for each in template["Resources"].values() if each["Type"] == "AWS::IAM::Role")
+    for role in roles:
+        for policy in role["Properties"]["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 if statement["Action"] == ["ses:SendEmail"]:
                     statement["Resource"] = "*"
                     del statement["Condition"]
 
 
-def _deploy(endpoint: str, public_url: str, template: dict[str, Any], parameters: dict[str, str]) -> Stack:
+def _deploy(
+    endpoint: str, public_url: str, dashboard_url: str, template: dict[str, Any], parameters: dict[str, str]
+) -> Stack:
     _check_parameters(template, parameters)
     client("sesv2", endpoint).create_email_identity(EmailIdentity=parameters["SenderAddress"])
     key = _upload_artifact(endpoint)
@@ -247,7 +261,7 @@ def _deploy(endpoint: str, public_url: str, template: dict[str, Any], parameters
         )
     except ClientError as error:
         raise StackFailed(error.response["Error"]["Message"]) from error
-    return _wait_for_stack(endpoint, public_url, template)
+    return _wait_for_stack(endpoint, public_url, dashboard_url, template)
 
 
 def _check_parameters(template: dict[str, Any], parameters: Mapping[str, str]) -> None:
@@ -282,7 +296,7 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # not there when the build failed early
 
 
-def _wait_for_stack(endpoint: str, public_url: str, template: dict[str, Any]) -> Stack:
+def _wait_for_stack(endpoint: str, public_url: str, dashboard_url: str, template: dict[str, Any]) -> Stack:
     cloudformation = client("cloudformation", endpoint)
 
     def described() -> dict[str, Any]:
@@ -310,9 +324,10 @@ def _wait_for_stack(endpoint: str, public_url: str, template: dict[str, Any]) ->
         stack_name=STACK_NAME,
         public_url=public_url,
         mailbox_url=f"{public_url}/mailbox",
-        dashboard_url="",
+        dashboard_url=dashboard_url,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         patient_api_url=f"{endpoint}/_aws/execute-api/{physical['PatientApi']}/live",
+        staff_api_url=f"{endpoint}/_aws/execute-api/{physical['StaffApi']}/live",
         functions={name: physical[name] for name in functions(template)},
         tables={name: physical[name] for name in template["Resources"] if name.endswith("Table")},
     )
@@ -326,11 +341,14 @@ def check_everything_exists(endpoint: str, template: dict[str, Any], resources: 
 
 
 def _put_gateway_responses(endpoint: str, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> None:
-    """Give the API the pages it answers with itself: the emulator does not read them from where SAM puts them."""
-    pages = {name: page["Html"] for name, page in template["Mappings"]["GatewayPage"].items()}
+    """Give each API the pages it answers with itself: the emulator does not read them from where SAM puts them."""
+    for name in ("PatientApi", "StaffApi"):
+        _put_gateway_responses_of(endpoint, template, name, resources[name]["PhysicalResourceId"])
+
+
+def _put_gateway_responses_of(endpoint: str, template: dict[str, Any], name: str, api: str) -> None:
     apigateway = client("apigateway", endpoint)
-    api = resources["PatientApi"]["PhysicalResourceId"]
-    for kind, response in template["Resources"]["PatientApi"]["Properties"]["GatewayResponses"].items():
+    for kind, response in template["Resources"][name]["Properties"]["GatewayResponses"].items():
         status = {"statusCode": str(response["StatusCode"])} if "StatusCode" in response else {}
         headers = response["ResponseParameters"]["Headers"]
         templates = response["ResponseTemplates"]
@@ -338,10 +356,16 @@ def _put_gateway_responses(endpoint: str, template: dict[str, Any], resources: d
             restApiId=api,
             responseType=kind,
             responseParameters={f"gatewayresponse.header.{name}": value for name, value in headers.items()},
-            responseTemplates={name: pages[value["Fn::FindInMap"][1]] for name, value in templates.items()},
+            responseTemplates={name: _mapped(template, value) for name, value in templates.items()},
             **status,
         )
     apigateway.create_deployment(restApiId=api, stageName="live")
+
+
+def _mapped(template: dict[str, Any], value: dict[str, list[str]]) -> str:
+    mapping, first, second = value["Fn::FindInMap"]
+    text: str = template["Mappings"][mapping][first][second]
+    return text
 
 
 def _free_port() -> int:
@@ -403,7 +427,10 @@ def main() -> int:
     except (StackFailed, NotReady) as failure:
         print(failure, file=sys.stderr)
         return 1
-    print(f"The local stack is up.\n  pages and mailbox  {stack.public_url}\n  AWS endpoint       {stack.endpoint_url}")
+    print(
+        f"The local stack is up.\n  pages and mailbox  {stack.public_url}\n  dashboard          {stack.dashboard_url}"
+    )
+    print(f"  AWS endpoint       {stack.endpoint_url}")
     print(f"  described in       {STATE.name}/stack.json\nEnd it with: make down")
     return 0
 

@@ -33,13 +33,19 @@ def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[st
 def _missing_routes(
     client: ClientOf, name: str, function: dict[str, Any], resources: dict[str, dict[str, Any]]
 ) -> list[str]:
-    wanted = {(event["Method"].upper(), event["Path"]) for event in events(function, "Api").values()}
-    if not wanted:
-        return []
-    api = resources["PatientApi"]["PhysicalResourceId"]
-    found = client("apigateway").get_resources(restApiId=api, embed=["methods"])["items"]
-    there = {(method, item["path"]) for item in found for method in item.get("resourceMethods", {})}
-    return [f"{name} {method} {path}" for method, path in sorted(wanted - there)]
+    wanted = {
+        (event["RestApiId"]["Ref"], event["Method"].upper(), event["Path"])
+        for event in events(function, "Api").values()
+    }
+    there = {
+        (api, method, item["path"])
+        for api in {api for api, _, _ in wanted}
+        for item in client("apigateway").get_resources(
+            restApiId=resources[api]["PhysicalResourceId"], embed=["methods"]
+        )["items"]
+        for method in item.get("resourceMethods", {})
+    }
+    return [f"{name} {method} {path}" for _, method, path in sorted(wanted - there)]
 
 
 def _missing_mappings(client: ClientOf, name: str, function: dict[str, Any], physical: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 
-TABLES = ("Patients", "Visits", "Surveys", "Messages", "Addresses", "Scores", "Activity", "Settings", "Cases")
+TABLES = "Patients Visits Surveys Messages Addresses Scores Activity Settings Cases Sessions".split()
 
 ENVIRONMENT = {
     "PRACTICE_NAME": "Riverside Physical Therapy",
@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "PUBLIC_URL": "https://care.example.com",
     "HASH_KEY_SECRET": "hash-key",
     "INTAKE_BUCKET": "intake",
+    "USER_POOL_ID": "us-east-1_Staff",
     **{f"{name.upper()}_TABLE": name for name in TABLES},
 }
 

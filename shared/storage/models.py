@@ -55,6 +55,21 @@ class InstantAttribute(Attribute[datetime]):
         return parse_instant(value)
 
 
+class PatientsByName(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Patients by the first letter of their search name, and within it in its order."""
+
+    class Meta:
+        index_name = "by_name"
+        projection = IncludeProjection(["first_name", "last_name", "clinic_id"])
+
+    name_initial = UnicodeAttribute(hash_key=True)
+    search_name = UnicodeAttribute(range_key=True)
+    patient_id = UnicodeAttribute()
+    first_name = UnicodeAttribute(default="")
+    last_name = UnicodeAttribute(default="")
+    clinic_id = UnicodeAttribute(default="")
+
+
 class PatientItem(Table):
     """Patients."""
 
@@ -62,6 +77,10 @@ class PatientItem(Table):
         table_name = setting("PATIENTS_TABLE")
 
     patient_id = UnicodeAttribute(hash_key=True)
+    by_name = PatientsByName()
+
+    name_initial = UnicodeAttribute(null=True)
+    search_name = UnicodeAttribute(null=True)
     first_name = UnicodeAttribute(default="")
     last_name = UnicodeAttribute(default="")
     email = UnicodeAttribute(default="")
@@ -80,25 +99,32 @@ class PatientItem(Table):
     surveyed_for = InstantAttribute(null=True)
     review_requested_at = InstantAttribute(null=True)
     review_requested_by = UnicodeAttribute(null=True)
+    merged_into = UnicodeAttribute(null=True)
+    merged_from = UnicodeSetAttribute(null=True)
 
 
 class VisitItem(Table):
-    """Visits; a removed one stays as a mark, so that an older file does not bring it back."""
+    """Visits, and the patient's cases among them under `case#…`, so that one query reads a whole history.
+
+    A removed one stays as a mark, so that an older file does not bring it back.
+    """
 
     class Meta:
         table_name = setting("VISITS_TABLE")
 
     patient_id = UnicodeAttribute(hash_key=True)
     visit_id = UnicodeAttribute(range_key=True)
-    case_id = UnicodeAttribute()
-    clinic_id = UnicodeAttribute()
-    clinic_name = UnicodeAttribute(default="")
-    therapist_id = UnicodeAttribute(default="")
-    therapist_name = UnicodeAttribute(default="")
-    started_at = InstantAttribute()
-    ended_at = InstantAttribute(null=True)
     kind = UnicodeAttribute()
-    status = UnicodeAttribute()
+    case_id = UnicodeAttribute()
+    clinic_id = UnicodeAttribute(null=True)
+    clinic_name = UnicodeAttribute(null=True)
+    therapist_id = UnicodeAttribute(null=True)
+    therapist_name = UnicodeAttribute(null=True)
+    started_at = InstantAttribute(null=True)
+    ended_at = InstantAttribute(null=True)
+    closed_at = InstantAttribute(null=True)
+    has_time = BooleanAttribute(default=True)
+    status = UnicodeAttribute(null=True)
     removed = BooleanAttribute(default=False)
     updated_at = InstantAttribute(null=True)
     uploaded_at = InstantAttribute(null=True)
@@ -151,6 +177,7 @@ class SurveyItem(Table):
     uncounted_index = Uncounted()
 
     patient_id = UnicodeAttribute()
+    former_patient_ids = UnicodeSetAttribute(null=True)
     case_id = UnicodeAttribute()
     episode = UnicodeAttribute()
     visit_id = UnicodeAttribute()
@@ -305,6 +332,37 @@ class CaseItem(Table):
     closed_by = UnicodeAttribute(default="")
     safety = BooleanAttribute(default=False)
     version = NumberAttribute()
+
+
+class SessionsByUser(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """All sign-ins of somebody."""
+
+    class Meta:
+        index_name = "by_user"
+        projection = KeysOnlyProjection()
+
+    user_id = UnicodeAttribute(hash_key=True)
+    session_id = UnicodeAttribute(range_key=True)
+
+
+class SessionItem(Table):
+    """Sign-ins of the staff; DynamoDB removes an item some time after `expires` (epoch seconds)."""
+
+    class Meta:
+        table_name = setting("SESSIONS_TABLE")
+
+    session_id = UnicodeAttribute(hash_key=True)
+    by_user = SessionsByUser()
+
+    user_id = UnicodeAttribute()
+    name = UnicodeAttribute(default="")
+    email = UnicodeAttribute(default="")
+    role = UnicodeAttribute()
+    clinics = UnicodeSetAttribute(null=True)
+    therapist_id = UnicodeAttribute(default="")
+    created_at = InstantAttribute()
+    seen_at = InstantAttribute()
+    expires = NumberAttribute()
 
 
 class SettingsItem(Table):

@@ -23,6 +23,7 @@ _MODELS = (
     models.ActivityItem,
     models.SettingsItem,
     models.CaseItem,
+    models.SessionItem,
 )
 
 

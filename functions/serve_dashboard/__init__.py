@@ -1,0 +1,1 @@
+"""The staff's dashboard: sign-in, pages and forms."""
