@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.episode import VisitKind
 
-MAX_CODES = 100
+MAX_CODES, MAX_CODES_LENGTH = 100, 4000
 MAX_LENGTH = 200  # characters of a code or a column's name
 
 
@@ -157,7 +157,7 @@ def value_of(source: str, setting: str) -> Callable[[str], str]:
         return _hl7_field
     if (source, setting) == ("hl7", "patient_id_type"):
         return _hl7_id_type
-    return _column_name
+    return _one_line
 
 
 def _codes(text: str) -> list[str]:
@@ -170,8 +170,10 @@ def _codes_as_written(text: str) -> str:
         raise ValueError("holds no code; leave it empty to go back to what is usual")
     if len(codes) > MAX_CODES:
         raise ValueError(f"holds more than {MAX_CODES} codes")
+    if len(text) > MAX_CODES_LENGTH:
+        raise ValueError(f"is longer than {MAX_CODES_LENGTH} characters")
     for code in codes:
-        _column_name(code)
+        _one_line(code)
     return ";".join(codes)
 
 
@@ -188,7 +190,7 @@ def _hl7_id_type(text: str) -> str:
     return text.upper()
 
 
-def _column_name(text: str) -> str:
+def _one_line(text: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
         raise ValueError("holds a line break or another control character")
     if len(text) > MAX_LENGTH:

@@ -3,10 +3,11 @@
 import time
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from shared.config import practice, setting
 from shared.domain.clock import format_instant, parse_instant
+from shared.domain.intake import IntakeRules, RuleChange, rules_of
 from shared.domain.settings import Clinic, ClinicSettings, ReviewLink, clinic_of
 from shared.storage.dynamodb import client
 
@@ -72,6 +73,51 @@ def _to_clinic(item: dict[str, Any]) -> ClinicSettings:
     )
 
 
+_INTAKE = {"scope": {"S": "intake"}}
+
+
+class RulesContended(Exception):
+    """Others kept changing the rules of intake; importing the file again is safe."""
+
+
+def read_intake_rules() -> IntakeRules:
+    """How the practice's exports are read, as it stands in the table now."""
+    changes = []
+    for place, said in _chosen().items():
+        source, _, name = place.partition(",")
+        changes.append(RuleChange(source, name, said["M"]["value"]["S"]))
+    return rules_of(changes)
+
+
+def put_intake_rule(change: RuleChange, uploaded_at: datetime) -> Literal["created", "updated", "unchanged"]:
+    """Write one choice of how exports are read, unless a later upload has made it; an empty one is the default's."""
+    place, said = f"{change.source},{change.setting}", format_instant(uploaded_at)
+    for _ in range(5):
+        chosen = _chosen()
+        former = chosen.get(place, {"M": {"value": {"S": ""}, "uploaded_at": {"S": said}}})["M"]
+        if former["value"]["S"] == change.value or former["uploaded_at"]["S"] > said:
+            return "unchanged"
+        choices = {**chosen, place: {"M": {"value": {"S": change.value}, "uploaded_at": {"S": said}}}}
+        try:
+            client().put_item(
+                TableName=setting("SETTINGS_TABLE"),
+                Item={**_INTAKE, "choices": {"M": choices}},
+                ConditionExpression="attribute_not_exists(choices) OR choices = :before",
+                ExpressionAttributeValues={":before": {"M": chosen}},
+            )
+        except client().exceptions.ConditionalCheckFailedException:
+            continue
+        return "updated" if place in chosen else "created"
+    raise RulesContended
+
+
+def _chosen() -> dict[str, Any]:
+    """Each choice with its upload, under `source,setting`."""
+    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_INTAKE, ConsistentRead=True)
+    choices: dict[str, Any] = answer.get("Item", {}).get("choices", {}).get("M", {})
+    return choices
+
+
 def acquire_run(name: str, holder: str, now: datetime, until: datetime) -> bool:
     """Take or renew the lock of a scheduled job; False while another holder's has not run out."""
     try:
@@ -103,6 +149,28 @@ def release_run(name: str, holder: str) -> None:
         )
     except client().exceptions.ConditionalCheckFailedException:
         return
+
+
+def end_run(name: str, holder: str) -> None:
+    """Give back the lock of something that is done once, and leave no trace; nothing if it is no longer ours."""
+    try:
+        client().delete_item(
+            TableName=setting("SETTINGS_TABLE"),
+            Key={"scope": {"S": f"run#{name}"}},
+            ConditionExpression="holder = :holder",
+            ExpressionAttributeValues={":holder": {"S": holder}},
+        )
+    except client().exceptions.ConditionalCheckFailedException:
+        return
+
+
+def held_until(name: str) -> datetime | None:
+    """When a lock runs out unless its holder renews it; None if nobody holds it."""
+    answer = client().get_item(
+        TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": f"run#{name}"}}, ConsistentRead=True
+    )
+    held = answer.get("Item", {}).get("held_until")
+    return parse_instant(held["S"]) if held else None
 
 
 def last_done(name: str) -> str:
