@@ -13,12 +13,14 @@ from moto import mock_aws
 from functions.alerts.send_digest.handler import LOCK as DIGEST_LOCK
 from functions.send_survey.delivery import LEASE
 from local.template import ROOT, events, functions, load_template
+from shared.domain.staff import Role
 from shared.domain.survey import Reaction, pending_with
 from shared.storage import models
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = functions(TEMPLATE)
+APIS = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Api"]
 MODELS = {
     "Patients": models.PatientItem,
     "Visits": models.VisitItem,
@@ -28,13 +30,16 @@ MODELS = {
     "Scores": models.ScoresItem,
     "Activity": models.ActivityItem,
     "Settings": models.SettingsItem,
+    "Cases": models.CaseItem,
+    "Sessions": models.SessionItem,
 }
 # fmt: off
 CONTRACT = [
     "PracticeName", "PracticeTimeZone", "SenderAddress", "ReplyToAddress", "PostalAddress", "AdminAddresses",
     "ReviewLinks", "Touchpoints", "SurveyDelayHours", "SendFrom", "SendUntil", "SendDays", "PauseDays",
     "ReminderAfterDays", "MaxTouchpointAgeDays", "LinkLifetimeDays", "EditWindowDays", "ReviewInvitations",
-    "ReviewDelayHours", "PassiveAlerts", "AlertDetail", "SchedulesEnabled", "PublicBaseUrl",
+    "ReviewDelayHours", "PassiveAlerts", "AlertDetail", "SchedulesEnabled", "PublicBaseUrl", "DashboardBaseUrl",
+    "OwnerAddress",
 ]
 # fmt: on
 DEFAULTS = {
@@ -54,6 +59,8 @@ DEFAULTS = {
     "AlertDetail": "minimal",
     "SchedulesEnabled": "true",
     "PublicBaseUrl": "",
+    "DashboardBaseUrl": "",
+    "OwnerAddress": "",
 }
 # The only action for which AWS knows no resource.
 WITHOUT_RESOURCE = {"ses:GetAccount"}
@@ -118,6 +125,8 @@ def test_every_parameter_stands_in_a_group_of_the_console(name: str) -> None:
         ("SendFrom", "08:00", "8:00"),
         ("SendUntil", "24:00", "24:30"),
         ("SendDays", "Mon,Wed-Fri", "Monday"),
+        ("DashboardBaseUrl", "https://staff.example.com", "staff.example.com"),
+        ("OwnerAddress", "owner@example.com", "owner@example.com, other@example.com"),
         ("PublicBaseUrl", "https://care.example.com/surveys", "https://care.example.com/"),
         ("PracticeTimeZone", "America/Argentina/Buenos_Aires", "EST5EDT"),
     ],
@@ -262,13 +271,15 @@ def test_pages_answer_before_the_gateway_gives_up() -> None:
             assert function["Timeout"] < 29
 
 
-def test_every_route_is_throttled_by_itself_and_never_logged_with_its_path() -> None:
+@pytest.mark.parametrize("name", APIS)
+def test_every_route_is_throttled_by_itself_and_never_logged_with_its_path(name: str) -> None:
     routes = {
         (event["Method"].upper(), event["Path"])
         for function in FUNCTIONS.values()
         for event in events(function, "Api").values()
+        if event["RestApiId"] == {"Ref": name}
     }
-    api = RESOURCES["PatientApi"]["Properties"]
+    api = RESOURCES[name]["Properties"]
     settings = {
         (each["HttpMethod"], each["ResourcePath"].replace("/~1", "/", 1).replace("~1", "/")): each
         for each in api["MethodSettings"]
@@ -292,6 +303,53 @@ def test_what_the_gateway_refuses_is_a_page_in_both_languages(kind: str) -> None
         html = TEMPLATE["Mappings"][mapping][page][key]
         assert '<html lang="en">' in html
         assert '<div lang="es">' in html
+
+
+def test_what_the_gateway_refuses_the_staff_is_a_page() -> None:
+    for response in RESOURCES["StaffApi"]["Properties"]["GatewayResponses"].values():
+        assert "text/html" in response["ResponseParameters"]["Headers"]["Content-Type"]
+        for template in response["ResponseTemplates"].values():
+            mapping, page, key = template["Fn::FindInMap"]
+            assert TEMPLATE["Mappings"][mapping][page][key].startswith('<!doctype html><html lang="en">')
+
+
+def test_staff_and_patients_have_functions_and_apis_of_their_own() -> None:
+    users = {
+        name: {event["RestApiId"]["Ref"] for event in events(function, "Api").values()}
+        for name, function in FUNCTIONS.items()
+        if events(function, "Api")
+    }
+    assert {name for name, apis in users.items() if "StaffApi" in apis} == {"ServeDashboardFunction"}
+    assert users["ServeDashboardFunction"] == {"StaffApi"}
+
+
+def test_nobody_signs_up_and_everybody_is_asked_for_a_second_factor() -> None:
+    pool = RESOURCES["StaffPool"]["Properties"]
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("ON", ["SOFTWARE_TOKEN_MFA"])
+    assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] >= 12
+    assert pool["DeletionProtection"] == "ACTIVE"
+    assert RESOURCES["StaffPool"]["DeletionPolicy"] == "Retain"
+
+
+def test_the_sign_in_is_a_code_of_a_public_client_that_cannot_write_what_somebody_may_see() -> None:
+    client = RESOURCES["StaffPoolClient"]["Properties"]
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert client["GenerateSecret"] is False
+    assert "aws.cognito.signin.user.admin" not in client["AllowedOAuthScopes"]
+    assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+    assert not [name for name in client["WriteAttributes"] if name.startswith("custom:")]
+    own = {each["Name"] for each in RESOURCES["StaffPool"]["Properties"]["Schema"]} - {"email", "name"}
+    assert {f"custom:{name}" for name in own} <= set(client["ReadAttributes"])
+
+
+def test_each_role_is_a_group() -> None:
+    assert {group["GroupName"] for group in of_type("AWS::Cognito::UserPoolGroup").values()} == set(Role)
+
+
+def test_sessions_are_forgotten() -> None:
+    table = RESOURCES["SessionsTable"]["Properties"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
 def test_the_gateway_answers_403_413_429_and_5xx_with_pages() -> None:
@@ -358,7 +416,7 @@ def test_every_alarm_reaches_people_and_speaks_plainly(name: str) -> None:
 
 
 def test_outputs_of_the_contract_are_there() -> None:
-    assert {"PublicUrl", "IntakeBucketName"} <= set(TEMPLATE["Outputs"])
+    assert {"PublicUrl", "DashboardUrl", "IntakeBucketName"} <= set(TEMPLATE["Outputs"])
 
 
 def test_the_template_has_its_sections_in_reading_order() -> None:
