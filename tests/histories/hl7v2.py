@@ -97,8 +97,18 @@ def _of_visit(
 
 def _schedule(visit: Appointment, pid: str, status: str, manner: Random) -> Segments:
     start = _moment(visit.start, manner)
-    cells = {1: visit.visit_id, 2: visit.visit_id, 6: "OFFICE^Office visit", 8: CODES[visit.note], 9: visit.minutes}
-    cells |= {10: "min", 11: f"^^{visit.minutes}^{start}^{_moment(visit.end, manner)}", 16: _who(visit), 20: "900^Desk^Front", 25: status}
+    cells = {
+        1: visit.visit_id,
+        2: visit.visit_id,
+        6: "OFFICE^Office visit",
+        8: CODES[visit.note],
+        9: visit.minutes,
+        10: "min",
+        11: f"^^{visit.minutes}^{start}^{_moment(visit.end, manner)}",
+        16: _who(visit),
+        20: "900^Desk^Front",
+        25: status,
+    }
     return [
         _numbered("SCH", cells),
         pid,

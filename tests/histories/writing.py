@@ -9,14 +9,14 @@ from random import Random
 from typing import Any
 
 from shared.domain.intake import IntakeRules
-from tests.histories.history import Clinic, Course, Note, Practice, Story, Therapist
+from tests.histories.history import Clinic, Course, Note, Practice, Story, Therapist, Told
 
 Said = tuple[str, Any]
 """One row, and the table that it stands in."""
 
 
 @dataclass(frozen=True)
-class File:
+class File(Told):
     """A file as the EMR sends it."""
 
     name: str
@@ -27,7 +27,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(Told):
     """How an EMR says what happened. `manner` decides what real exports differ in, never what they say."""
 
     name: str
@@ -40,10 +40,13 @@ class Format:
     extension: str = "csv"
     one_by_one: bool = False  # each row may come in a file of its own
 
+    def __repr__(self) -> str:
+        return self.name
+
     def files(self, practice: Practice, manner: Random) -> list[File]:
         """The practice's export: rows in any order, files in any order, each table in one file or in several."""
         tables: dict[str, list[Any]] = {}
-        for table, row in self._said(practice, manner):
+        for table, row in self._said(practice.stories, practice.clinics, practice.therapists, manner):
             tables.setdefault(table, []).append(row)
         found = []
         for table, rows in tables.items():
@@ -55,23 +58,23 @@ class Format:
         manner.shuffle(found)
         return found
 
-    def stream(self, table: str, stories: Iterable[Story], practice: Practice, manner: Random) -> Iterator[bytes]:
-        """One table of a practice of any size, in the memory of one patient."""
+    def stream(
+        self,
+        table: str,
+        stories: Iterable[Story],
+        clinics: Sequence[Clinic],
+        therapists: Sequence[Therapist],
+        manner: Random,
+    ) -> Iterator[bytes]:
+        """One table of a practice of any size (or "all" in one file), in the memory of one patient."""
+        rows = (row for found, row in self._said(stories, clinics, therapists, manner) if table in (found, "all"))
+        return self.encode(table, rows, manner)
 
-        def rows() -> Iterator[Any]:
-            for found, row in self.of_practice(practice.clinics, practice.therapists, manner):
-                if found == table:
-                    yield row
-            for story in stories:
-                for found, row in self.of_story(story, manner):
-                    if found == table:
-                        yield row
-
-        return self.encode(table, rows(), manner)
-
-    def _said(self, practice: Practice, manner: Random) -> Iterator[Said]:
-        yield from self.of_practice(practice.clinics, practice.therapists, manner)
-        for story in practice.stories:
+    def _said(
+        self, stories: Iterable[Story], clinics: Sequence[Clinic], therapists: Sequence[Therapist], manner: Random
+    ) -> Iterator[Said]:
+        yield from self.of_practice(clinics, therapists, manner)
+        for story in stories:
             yield from self.of_story(story, manner)
 
 

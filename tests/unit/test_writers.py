@@ -1,4 +1,4 @@
-"""The files in which a history is written down are what they claim to be, judged by libraries that know nothing of us."""
+"""The files in which a history is written down are what they claim to be, as libraries of others judge."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ def test_fhir_knows_every_bundle(practice, manner):
         assert all(entry.resource.id in entry.fullUrl for entry in bundle.entry)
 
 
-@a_few
+@settings(max_examples=6)  # a hundredth of a second for each message
 @given(practices(), manners)
 def test_hl7_knows_every_message(practice, manner):
     for story in practice.stories:
@@ -69,10 +69,8 @@ def test_hl7_finds_names_and_addresses_as_they_were_meant(practice, manner):
         message: Any = parse_message("\r".join(said[-1]) + "\r", find_groups=False)
         assert message.pid.pid_3.pid_3_1.value == story.person.patient_id
         assert _unescaped(message.pid.pid_5.pid_5_1.value) == story.person.family
-        assert (
-            story.person.email in [_unescaped(number.pid_13_4.value) for number in message.pid.pid_13]
-            or not story.person.email
-        )
+        addresses = [_unescaped(number.pid_13_4.value) for number in message.pid.pid_13]
+        assert [address for address in addresses if address] == [story.person.email] * bool(story.person.email)
 
 
 def _unescaped(text: str) -> str:
