@@ -1,8 +1,8 @@
 """Whether a message that is due may be sent now, later, or never."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -172,3 +172,64 @@ def superseded(waiting: Iterable[Waiting], as_of: datetime, zone_of: Callable[[s
         if message.kind is MessageKind.SURVEY and message.occurred_at <= as_of:
             by_patient.setdefault(message.patient_id, []).append(message)
     return {old.message_id for messages in by_patient.values() for old in sorted(messages, key=rank)[:-1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """When a message will go out if nothing else happens, or why it never will."""
+
+    message: Message
+    at: datetime | None
+    reason: str = ""
+
+
+def expected(waiting: Iterable[Situation], now: datetime) -> list[Expectation]:
+    """What will become of all the surveys of one patient that are due now or later, in the order in which it does.
+
+    As if the sender ran at every moment at which a decision can change: whoever is mailed has been surveyed at the next
+    decision, and of what waits together the newest touchpoint replaces the others.
+    """
+    left = {each.message.message_id: each for each in sorted(waiting, key=lambda each: each.message.due_at)}
+    zones = {each.message.clinic_id: each.clinic.zone for each in left.values()}
+    found, moment = list[Expectation](), now
+    while left:
+        replaced = superseded(_in_sight(left.values(), moment), moment, zones.__getitem__)
+        looks = {moment for each in left.values() for moment in (each.message.occurred_at, each.message.due_at)}
+        for key in [key for key, each in left.items() if each.message.due_at <= moment]:
+            decision = decide(replace(left[key], superseded=key in replaced), moment, moment)
+            if decision.verdict is Verdict.DEFER:
+                looks.update(_next_looks(left[key], decision.reason, moment))
+                continue
+            message = left.pop(key).message
+            is_sent = decision.verdict is Verdict.SEND
+            found.append(Expectation(message, moment if is_sent else None, decision.reason))
+            if is_sent:
+                left = {other: _surveyed(each, message, moment) for other, each in left.items()}
+        moment = min((look for look in looks if look > moment), default=moment)
+    return found
+
+
+def _in_sight(waiting: Iterable[Situation], moment: datetime) -> Iterator[Message]:
+    """What a run at this moment looks at: what is due, and what may have happened but waits out its delay."""
+    return (each.message for each in waiting if each.message.due_at <= moment + each.practice.survey_delay)
+
+
+def _surveyed(situation: Situation, message: Message, moment: datetime) -> Situation:
+    if situation.patient is None:
+        return situation
+    patient = replace(
+        situation.patient, surveyed_at=moment, surveyed_by=message.message_id, surveyed_for=message.occurred_at
+    )
+    return replace(situation, patient=patient)
+
+
+def _next_looks(situation: Situation, reason: str, moment: datetime) -> Iterator[datetime]:
+    """When what was deferred for this reason may be decided differently: its expiry ends all waiting."""
+    patient, address, practice = situation.patient, situation.address, situation.practice
+    yield situation.message.occurred_at + practice.max_touchpoint_age + timedelta(seconds=1)
+    if reason == "pause" and patient and patient.surveyed_at:
+        yield patient.surveyed_at + practice.pause
+    if reason == "address_rest" and address and address.last_contact_at:
+        yield address.last_contact_at + ADDRESS_REST
+    if reason == "outside_window":
+        yield situation.clinic.window.next_opening(moment.astimezone(situation.clinic.zone)).astimezone(UTC)

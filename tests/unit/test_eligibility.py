@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import read_practice
-from shared.domain.eligibility import SEND, Decision, Situation, Verdict, decide, superseded
+from shared.domain.eligibility import SEND, Decision, Situation, Verdict, decide, expected, superseded
 from shared.domain.message import MessageKind, MessageState
 from shared.domain.patient import Address
 from shared.domain.score import Category
@@ -231,3 +231,106 @@ def test_exactly_one_waiting_survey_of_each_patient_is_kept(touchpoints):
     ]
     kept = {message.message_id for message in messages} - superseded(messages, AS_OF, lambda _: NEW_YORK)
     assert len(kept) == len({patient for patient, _ in touchpoints})
+
+
+# What will become of what waits.
+
+
+def unsent(number: int = 1, touchpoint: str = "evaluation", hours: float = 0, **differences: Any) -> Situation:
+    """A survey about a visit so many hours after Monday noon, due three hours later."""
+    occurred_at = MONDAY_NOON + timedelta(hours=hours)
+    message = a_message(
+        f"{number:026}", touchpoint=touchpoint, occurred_at=occurred_at, due_at=occurred_at + timedelta(hours=3)
+    )
+    return Situation(
+        **{
+            "message": message,
+            "survey": a_survey(message.survey_id),
+            "patient": a_patient(),
+            "address": None,
+            "clinic": PRACTICE.clinic("north"),
+            "practice": PRACTICE,
+            **differences,
+        }
+    )
+
+
+def foretold(*situations: Situation, now: datetime = MONDAY_NOON) -> list[tuple[str, str]]:
+    """Touchpoint, and the time in New York at which it is asked about, or why it is not."""
+    return [
+        (each.message.touchpoint, each.at.astimezone(NEW_YORK).strftime("%a %d %H:%M") if each.at else each.reason)
+        for each in expected(situations, now)
+    ]
+
+
+def test_a_survey_goes_out_when_it_is_due_or_when_the_clinic_s_hours_begin():
+    assert foretold(unsent()) == [("evaluation", "Mon 02 15:00")]
+    assert foretold(unsent(hours=6)) == [("evaluation", "Tue 03 08:00")]
+    assert foretold(unsent(hours=24 * 5 + 6)) == [("evaluation", "Mon 09 08:00")]  # Saturday night
+
+
+def test_what_is_long_past_will_not_go_out():
+    assert foretold(unsent(), now=MONDAY_NOON + timedelta(days=15)) == [("evaluation", "expired")]
+
+
+def test_whoever_cannot_be_reached_will_not_be_mailed_and_the_reason_is_the_sender_s():
+    assert foretold(unsent(patient=None)) == [("evaluation", "no_address")]
+    assert foretold(unsent(patient=a_patient(email=""))) == [("evaluation", "no_address")]
+    assert foretold(unsent(patient=a_patient(hold=True))) == [("evaluation", "on_hold")]
+    assert foretold(unsent(patient=a_patient(opted_out=True))) == [("evaluation", "opted_out")]
+    assert foretold(unsent(address=Address("k", bounced=True))) == [("evaluation", "bounced")]
+
+
+def test_a_pause_puts_off_the_next_survey_or_outlasts_it():
+    asked = a_patient(surveyed_at=MONDAY_NOON - timedelta(days=8), surveyed_by="other")
+    assert foretold(unsent(patient=asked)) == [("evaluation", "Wed 04 12:00")]
+    first, second = unsent(), unsent(2, "visit:6", hours=24 * 4)
+    assert foretold(first, second) == [("evaluation", "Mon 02 15:00"), ("visit:6", "Thu 12 16:00")]
+
+
+def test_of_what_waits_together_only_the_newest_is_asked_about():
+    night = [unsent(hours=7), unsent(2, "visit:6", hours=8)]
+    assert foretold(*night) == [("evaluation", "superseded"), ("visit:6", "Tue 03 08:00")]
+    assert foretold(unsent(), unsent(2, "discharge"), now=AS_OF) == [
+        ("evaluation", "superseded"),
+        ("discharge", "Mon 02 15:00"),
+    ]
+
+
+def test_an_address_that_was_just_written_to_about_someone_else_rests():
+    rests = Address("k", last_contact_at=MONDAY_NOON, last_patient_id="p2")
+    assert foretold(unsent(address=rests)) == [("evaluation", "Tue 03 12:00")]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-400, 400), st.sampled_from(["evaluation", "visit:6", "discharge"])), max_size=4),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_what_is_foretold_is_what_a_sender_that_runs_every_half_hour_would_do(touchpoints, paused_days, has_address):
+    patient = a_patient(
+        email="a@x.org" if has_address else "",
+        surveyed_at=MONDAY_NOON - timedelta(days=paused_days),
+        surveyed_by="other",
+    )
+    situations = [
+        unsent(number, name, hours, patient=patient) for number, (hours, name) in enumerate(touchpoints, start=1)
+    ]
+    left, came = list(situations), set[tuple[str, datetime | None, str]]()
+    for step in range(2 * 24 * 40):
+        moment = MONDAY_NOON + timedelta(hours=step / 2)
+        seen = [each for each in left if each.message.due_at <= moment + PRACTICE.survey_delay]
+        replaced = superseded((each.message for each in seen), moment, lambda _: NEW_YORK)
+        for each in seen:
+            key = each.message.message_id
+            situation = replace(each, patient=patient, superseded=key in replaced)
+            decision = decide(situation, moment, moment) if each.message.due_at <= moment else defer("not due")
+            if decision.verdict is not Verdict.DEFER:
+                left.remove(each)
+                is_sent = decision == SEND
+                came.add((key, moment if is_sent else None, decision.reason))
+                if is_sent:
+                    patient = replace(
+                        patient, surveyed_at=moment, surveyed_by=key, surveyed_for=each.message.occurred_at
+                    )
+    assert {(each.message.message_id, each.at, each.reason) for each in expected(situations, MONDAY_NOON)} == came
