@@ -106,7 +106,7 @@ def _live_through_history(stack: Stack, state: Path, now: datetime, patients: in
         history = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment_of(stack, "SendSurveyFunction"),
+            env=_environment_of(stack, "AlertStaffFunction", "SendSurveyFunction"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.PIPE,
@@ -142,10 +142,13 @@ def _pass_on(said: IO[str] | None, progress: Progress) -> list[str]:
     return others
 
 
-def _environment_of(stack: Stack, function: str) -> dict[str, str]:
-    """What the deployed function sees, on this machine; nothing of the caller's AWS settings."""
-    deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])
-    variables: dict[str, str] = deployed["Environment"]["Variables"]
+def _environment_of(stack: Stack, *functions: str) -> dict[str, str]:
+    """What the deployed functions see, on this machine; nothing of the caller's AWS settings."""
+    deployed = [
+        stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])
+        for function in functions
+    ]
+    variables = {name: value for one in deployed for name, value in one["Environment"]["Variables"].items()}
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     return {
         **{name: value for name, value in own.items() if not name.lower().endswith("_proxy")},

@@ -1,6 +1,6 @@
 """Ninety days of the sample practice's past, lived through by the product's own code.
 
-`python -m local.history NOW PATIENTS` runs in the environment of the deployed SendSurveyFunction. The moments of the
+`python -m local.history NOW PATIENTS` runs in the environment of the deployed sender and alerter. The moments of the
 past are handed to the send engine as as-of and wall clock, the answers and the reactions to them as well. Older mails
 are dropped; the staff were told of every past detractor then, so nobody is told now.
 """

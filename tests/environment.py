@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "ALERT_DETAIL": "minimal",
     "PROMISE_CONTACT": "true",
     "PUBLIC_URL": "https://care.example.com",
+    "DASHBOARD_URL": "https://staff.example.com",
     "HASH_KEY_SECRET": "hash-key",
     "INTAKE_BUCKET": "intake",
     "USER_POOL_ID": "us-east-1_Staff",

@@ -44,6 +44,17 @@ class ClinicDay:
     yesterday: Mapping[Category, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class LateCase:
+    """A case that nobody took care of in time; `owner_name` is empty if nobody took it at all."""
+
+    survey_id: str
+    clinic_name: str
+    category: Category
+    opened_local: str
+    owner_name: str
+
+
 def detractor_alert(
     practice: Practice,
     clinic: Clinic,
@@ -132,6 +143,35 @@ def digest(
         text="\n\n".join(blocks),
         dashboard_link=dashboard_link,
         tags=tags,
+    )
+
+
+def escalation(practice: Practice, late: Sequence[LateCase], *, to: Sequence[str], dashboard_link: str) -> Mail:
+    """Tells whoever answers for the practice, once, of the cases in which nobody reached out in time."""
+    counted = "1 case is waiting" if len(late) == 1 else f"{len(late)} cases are waiting"
+    steps = (
+        f"Nobody has reached out within {practice.response_hours} business hours. "
+        "Please see that somebody does: this is the only reminder."
+    )
+    entries = [
+        [
+            _Fact.plain("Clinic", case.clinic_name),
+            _Fact.plain("Group", _GROUPS[case.category]),
+            _Fact.plain("Waiting since", case.opened_local),
+            _Fact.plain("Taken by", case.owner_name or "nobody"),
+            _Fact.plain("Survey reference", case.survey_id),
+        ]
+        for case in late
+    ]
+    return _staff_mail(
+        practice,
+        to=tuple(to),
+        subject=f"{counted} for somebody to reach out",
+        heading=f"{counted} for somebody to reach out",
+        html=html_of("paragraph", text=steps) + NOTHING.join(_facts_html(entry) for entry in entries),
+        text="\n\n".join([steps, *(_facts_text(entry) for entry in entries)]),
+        dashboard_link=dashboard_link,
+        tags=None,
     )
 
 

@@ -8,8 +8,10 @@ from pynamodb.exceptions import DoesNotExist, PutError
 from pynamodb.expressions.condition import Condition
 
 from shared.domain.clock import format_instant, parse_instant
-from shared.domain.recovery import CaseState, Channel, Outcome, Outreach, RecoveryCase, Result
+from shared.domain.recovery import CaseState, Channel, Outcome, Outreach, RecoveryCase, Result, deadline
 from shared.domain.score import Category
+from shared.domain.settings import Clinic, Practice
+from shared.domain.survey import AcceptedAnswer, Survey
 from shared.storage.conditions import condition_failed
 from shared.storage.models import CaseItem
 
@@ -19,6 +21,26 @@ OPEN = "open"
 def create(case: RecoveryCase) -> bool:
     """Put the case once; False if the survey has one, however often its alert repeats."""
     return _save(case, CaseItem.survey_id.does_not_exist())
+
+
+def open_for(survey: Survey, answer: AcceptedAnswer, clinic: Clinic, practice: Practice) -> None:
+    """Open the survey's case, to be answered within business hours; nothing if it has one, whatever became of it."""
+    create(
+        RecoveryCase(
+            survey_id=survey.survey_id,
+            patient_id=survey.patient_id,
+            clinic_id=survey.clinic_id,
+            therapist_id=survey.therapist_id,
+            category=answer.category,
+            opened_at=answer.at,
+            deadline=deadline(answer.at, practice.response_hours, clinic.zone, practice.business),
+        )
+    )
+
+
+def mark_escalated(survey_id: str, at: datetime) -> None:
+    """Note when the owner was told that nobody reached out, whatever else changes the case meanwhile."""
+    CaseItem(survey_id).update([CaseItem.escalated_at.set(at), CaseItem.version.add(1)])
 
 
 def write(case: RecoveryCase, seen: RecoveryCase) -> bool:

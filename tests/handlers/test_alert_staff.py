@@ -12,7 +12,7 @@ from shared.domain.settings import ClinicSettings
 from shared.mail.mailer import Mail, MailOutcomeUnknown, SendingStopped
 from shared.observability import HandlerFailed
 from shared.storage import reactions, settings, surveys
-from shared.storage.models import ActivityItem, SurveyItem
+from shared.storage.models import ActivityItem, CaseItem, SurveyItem
 from tests.fakes import FakeMailer
 from tests.handlers.answering import ANSWERED_AT, add_patient, answer, sent, stored, survey_id
 from tests.stream_driver import StreamDriver
@@ -284,3 +284,30 @@ def test_logs_hold_ids_only(
 def test_a_sweep_without_a_real_time_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(HandlerFailed, match="ValueError"):
         handler(event, None, mailer=FakeMailer())
+
+
+def test_each_detractor_opens_one_case_however_often_the_alert_repeats(
+    stream: StreamDriver, mailer: FakeMailer
+) -> None:
+    survey = sent(survey_id(1))
+    answered(stream, survey, 3)
+    stream.deliver()
+    answered(stream, survey, 2, "worse", minutes=5)
+    stream.deliver()
+    (item,) = CaseItem.scan()
+    assert (item.survey_id, item.category, item.state) == (survey, "detractor", "open")
+    assert item.deadline == ANSWERED_AT + timedelta(hours=8)  # the end of that business day
+    assert f"https://staff.example.com/cases/{survey}" in mailer.sent[0].text
+
+
+def test_a_passive_opens_a_case_only_if_the_practice_chooses_so(
+    choose: Any, stream: StreamDriver, mailer: FakeMailer
+) -> None:
+    choose(PASSIVE_ALERTS="immediate")
+    answered(stream, sent(survey_id(1)), 7)
+    stream.deliver()
+    assert list(CaseItem.scan()) == []
+    choose(PASSIVE_ALERTS="immediate", CASES_FOR_PASSIVES="true")
+    answered(stream, sent(survey_id(2)), 7)
+    stream.deliver()
+    assert [item.survey_id for item in CaseItem.scan()] == [survey_id(2)]

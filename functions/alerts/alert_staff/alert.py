@@ -1,6 +1,6 @@
 """Alerting a clinic's admins to one survey."""
 
-from shared.config import practice
+from shared.config import practice, setting
 from shared.domain.score import Category
 from shared.domain.settings import AlertDetail
 from shared.domain.survey import Reaction, Survey, after_alert
@@ -8,11 +8,11 @@ from shared.mail import staff_letters
 from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
 from shared.observability import log
-from shared.storage import patients, reactions, settings, surveys
+from shared.storage import cases, patients, reactions, settings, surveys
 
 
 def alert(survey: Survey, mailer: Mailer) -> None:
-    """Send what the staff have not been told yet, note it, then leave owed what else follows the current answer.
+    """Open the case, tell the staff what they have not been told yet, then leave owed what else follows the answer.
 
     The note stands whatever the patient does meanwhile; only the last write depends on the version, and a newer
     version brings its own reaction.
@@ -21,9 +21,12 @@ def alert(survey: Survey, mailer: Mailer) -> None:
     # The person is read only for mails that name one.
     patient = patients.get(survey.patient_id) if practice().alert_detail is AlertDetail.FULL else None
     for answer in reactions.unalerted(survey):
+        if answer.category is Category.DETRACTOR or practice().cases_for_passives:
+            cases.open_for(survey, answer, clinic, practice())
         letter = staff_letters.detractor_alert if answer.category is Category.DETRACTOR else staff_letters.passive_alert
         facts = facts_of(survey, answer, clinic.zone, patient)
-        tell_staff(mailer, letter(practice(), clinic, facts, tags={"survey_id": survey.survey_id}))
+        link = f"{setting('DASHBOARD_URL')}/cases/{survey.survey_id}"
+        tell_staff(mailer, letter(practice(), clinic, facts, dashboard_link=link, tags={"survey_id": survey.survey_id}))
         reactions.note_told(survey, "alert", answer)
         log("staff_alerted", survey_id=survey.survey_id, version=answer.version, clinic_id=survey.clinic_id)
     reactions.note_answers(survey)

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.config import practice
+from shared.config import practice, setting
 from shared.domain.aggregate import histogram
 from shared.domain.score import Category, classify
 from shared.domain.settings import AlertDetail, Clinic, PassiveAlerts
@@ -14,7 +14,7 @@ from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
 from shared.mail.staff_letters import AlertFacts, ClinicDay
 from shared.observability import warn
-from shared.storage import patients, reactions, scores, settings, surveys
+from shared.storage import cases, patients, reactions, scores, settings, surveys
 from shared.storage.reactions import ReactionsFailed
 
 
@@ -82,8 +82,11 @@ def _send(clinics: list[Clinic], news: dict[str, list[Survey]], as_of: datetime,
     )
     first, last = (f"{day:%A, %B} {day.day}" for day in (answered[0], answered[-1]))
     day = first if first == last else f"{first} to {last}"
-    tell_staff(mailer, staff_letters.digest(practice(), days, to=clinics[0].admins, day=day))
-    for survey in (survey for clinic in clinics for survey in news[clinic.clinic_id]):
+    link = f"{setting('DASHBOARD_URL')}/comments"
+    tell_staff(mailer, staff_letters.digest(practice(), days, to=clinics[0].admins, day=day, dashboard_link=link))
+    for place, survey in ((clinic, survey) for clinic in clinics for survey in news[clinic.clinic_id]):
+        if practice().cases_for_passives:
+            cases.open_for(survey, survey.answers[-1], place, practice())
         reactions.note_told(survey, "digest", survey.answers[-1])
         reactions.note_answers(survey)
         surveys.settle_reaction(survey, "")
