@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 STAGE = ROOT / ".aws-sam" / "stage"
 # What the functions call. The other services' descriptions are half the artifact and slow every cold start.
-SERVICES = frozenset({"cognito-idp", "dynamodb", "s3", "secretsmanager", "sesv2"})
+SERVICES = frozenset({"cognito-idp", "dynamodb", "lambda", "s3", "secretsmanager", "sesv2"})
 LAMBDA_PYTHON = "3.13"
 # pip takes these names literally; Amazon Linux 2023 has glibc 2.34.
 LAMBDA_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
@@ -93,6 +93,17 @@ def build(destination: Path, target: Target) -> None:
         ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(ROOT / package, destination / package, ignore=ignored)
         _compile(destination / package, destination, target)
+    (destination / "VERSION").write_text(source_version() + "\n")
+
+
+def source_version() -> str:
+    """Changes with the code, the templates and the pins: what people can name when something is wrong."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes())
+    for package in ("functions", "shared"):
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:10]
 
 
 def stage_packages(target: Target) -> Path:

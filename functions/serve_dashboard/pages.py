@@ -36,6 +36,7 @@ def page(request: Request, staff: Staff | None, template: str, *, status: int = 
             request=request,
             staff=staff,
             practice_name=practice().name,
+        version=version(),
             menu=list(_menu(request, staff)) if staff else [],
             link=request.link,
             asset=lambda name: request.link(f"/static/{name}", v=version_of(name)),
@@ -61,6 +62,15 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+
+
+@cache
+def version() -> str:
+    """Which build this is, as infra/build.py wrote it beside the packages; nothing where nothing was built."""
+    try:
+        return (_FOLDER.parents[1] / "VERSION").read_text("ascii").strip()
+    except FileNotFoundError:
+        return ""
 
 
 @cache

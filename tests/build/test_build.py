@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter
+from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter, source_version
 from local.template import ROOT, functions, load_template
 from tests.environment import ENVIRONMENT
 
@@ -92,9 +92,19 @@ def test_the_lambda_artifact_has_the_handler(for_lambda: Path, name: str) -> Non
 
 def test_templates_and_texts_travel_along(for_lambda: Path) -> None:
     artifact = for_lambda / "SendSurveyFunction"
-    for path in (ROOT / "shared").rglob("*"):
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
-            assert (artifact / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+    others = [
+        path
+        for folder in ("functions", "shared")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    assert {".html", ".css", ".mo"} <= {path.suffix for path in others}
+    for path in others:
+        assert (artifact / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+
+
+def test_the_artifact_says_which_code_it_carries(for_lambda: Path) -> None:
+    assert (for_lambda / "ServeDashboardFunction" / "VERSION").read_text().strip() == source_version()
 
 
 def test_compiled_parts_are_those_of_the_runtime(for_lambda: Path) -> None:
@@ -131,7 +141,7 @@ def test_bytecode_is_shipped_and_never_checked_against_its_source(for_lambda: Pa
 def test_botocore_knows_the_services_that_are_called_and_no_others(for_lambda: Path) -> None:
     data = for_lambda / "RecordResponseFunction" / "botocore" / "data"
     assert {entry.name for entry in data.iterdir() if entry.is_dir()} == SERVICES
-    called = {name for path in SOURCES for name in re.findall(r'client\("([a-z0-9]+)"', path.read_text())}
+    called = {name for path in SOURCES for name in re.findall(r'client\("([a-z0-9-]+)"', path.read_text())}
     assert called
     assert called <= SERVICES
 
