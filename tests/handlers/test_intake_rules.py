@@ -66,4 +66,5 @@ def test_a_choice_that_another_import_made_meanwhile_is_kept(monkeypatch):
     monkeypatch.setattr(settings, "_chosen", read_while_another_writes)
     settings.put_intake_rule(RuleChange("hl7", "case_field", "PV1-50"), MONDAY)
     rules = settings.read_intake_rules()
-    assert (rules.webpt_notes.evaluation, rules.hl7_case_field) == ({"ev"}, "PV1-50")
+    assert rules.webpt_notes.evaluation == {"ev"}
+    assert rules.hl7_case_field == "PV1-50"

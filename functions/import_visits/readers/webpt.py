@@ -487,7 +487,9 @@ _TABLES = (
     ),
 )
 
-LOOKED_FOR = f"a table of WebPT's extract ({', '.join(table.name for table in _TABLES)})"
+_NAMES = ", ".join(table.name for table in _TABLES)
+
+LOOKED_FOR = f"a table of WebPT's extract ({_NAMES})"
 
 
 def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
@@ -520,7 +522,10 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
 
 def _reading(lines: Lines, header: Header, table: _Table, found: Mapping[str, int], context: Context) -> Reading:
     kind, names = f"webpt_{table.name}", [_name_of(name) for name in header.names]
-    twice = sorted({_shown(header.names[place]) for place in found.values() if names.count(names[place]) > 1})
+    read_names = {names[place] for place in found.values()}
+    twice = [
+        _shown(header.names[place]) for place, name in enumerate(names) if name in read_names and names.count(name) > 1
+    ]
     if twice:
         raise FileRefused(f"The header names a column twice: {', '.join(twice)}.", kind, header.line)
     labels = {column: _shown(header.names[place]) for column, place in found.items()}
@@ -551,8 +556,8 @@ def _refuse(header: Header, found: Mapping[str, Mapping[str, int]]) -> NoReturn:
     unused = _unused(header, found[table.name])
     example = f"webpt,column:{table.name}.{wanting[0][0]},{unused[0] if unused else 'name of the column'}"
     raise FileRefused(
-        f"This seems to be of WebPT's extract, but not {LOOKED_FOR}. It is most like {table.name}, but no column is "
-        f"known to be: {', '.join(' or '.join(group) for group in wanting)}. "
+        f"This seems to be of WebPT's extract, but is none of the tables that Careloop reads ({_NAMES}). It is most "
+        f"like {table.name}, but no column is known to be: {', '.join(' or '.join(group) for group in wanting)}. "
         f"Columns that nothing uses: {', '.join(unused) or 'none'}. "
         f"If one of these is meant, say so in settings/intake.csv (source,setting,value) with a line such as {example}",
         f"webpt_{table.name}",
