@@ -8,7 +8,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from local.browser import launch_options
 from local.stack import down, up
+from local.staff import Person
+from shared.domain.staff import Role
 from tests.integration.practice import Practice
+from tests.integration.staff import somebody
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +64,21 @@ def open_browser(browser: Browser) -> Iterator[Callable[..., Page]]:
 def page(open_browser: Callable[..., Page]) -> Page:
     """A phone."""
     return open_browser()
+
+
+@pytest.fixture
+def sign_in(practice: Practice) -> Callable[..., Person]:
+    """`sign_in(page, Role.CLINIC_ADMIN, "north", at="/comments")`: a new person of the staff, signed in on the tab."""
+
+    def through_the_form(
+        page: Page, role: Role = Role.OWNER, *clinics: str, therapist_id: str = "", at: str = "/"
+    ) -> Person:
+        person = somebody(practice.stack, role, *clinics, therapist_id=therapist_id)
+        page.goto(practice.stack.dashboard_url + at)
+        page.get_by_label("Username").fill(person.email)
+        page.get_by_label("Password").fill(person.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(practice.stack.dashboard_url + at)
+        return person
+
+    return through_the_form
