@@ -5,6 +5,7 @@ from tests.histories import careloop_csv, fhir, hl7v2, webpt
 FORMATS = (
     careloop_csv.FORMAT,
     webpt.FORMAT,
+    webpt.RENAMED,
     fhir.NDJSON,
     fhir.BUNDLES,
     fhir.UNMAPPED,

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from tests.histories.history import Appointment, Course, Note, Practice
+from tests.histories.history import Appointment, Closing, Course, Note, Practice
 
 DELAY = timedelta(hours=3)
 
@@ -56,10 +56,11 @@ def _of_course(patient_id: str, course: Course, visit_numbers: tuple[int, ...]) 
                 moments[f"visit:{n}"] = days[n - 1], days[n - 1][0].end
         if discharged := [day for day in days if _says(day, Note.DISCHARGE)]:
             moments["discharge"] = discharged[0], discharged[0][0].end
-        elif course.closed and days[0][0].day <= (closed := course.closed.moment).date():
-            last = [day for day in days if day[0].day <= closed.date()][-1]
-            if number == len(episodes) or closed.date() < episodes[number][0][0].day:
-                moments["discharge"] = last, last[0].end if last[0].day == closed.date() else closed
+        elif before := [day for day in days if course.closed and _is_by(day, course.closed)]:
+            last, is_followed = before[-1], number < len(episodes) and _is_by(episodes[number][0], course.closed)
+            if course.closed and not is_followed:
+                is_same_day = last[0].day == _day_of(course.closed, last)
+                moments["discharge"] = last, last[0].end if is_same_day else course.closed.moment
         for touchpoint, (day, moment) in moments.items():
             where, who = day[0].clinic.clinic_id, day[0].therapist.therapist_id
             due_at = moment.astimezone(UTC) + DELAY
@@ -81,7 +82,19 @@ def _episodes(course: Course) -> list[list[Visits]]:
 def _is_over(episode: list[Visits], next_day: Visits, course: Course) -> bool:
     if any(_says(day, Note.DISCHARGE) for day in episode):
         return True
-    return bool(course.closed and episode[0][0].day <= course.closed.moment.date() < next_day[0].day)
+    closed = course.closed
+    return bool(closed and _is_by(episode[0], closed) and not _is_by(next_day, closed))
+
+
+def _is_by(day: Visits, closing: Closing) -> bool:
+    """Whether the case was closed on that day or later."""
+    return day[0].day <= _day_of(closing, day)
+
+
+def _day_of(closing: Closing, day: Visits) -> date:
+    """When the case was closed by the calendar of the clinic where the visits were."""
+    moment = closing.moment
+    return moment.astimezone(day[0].clinic.zone).date() if closing.has_time else moment.date()
 
 
 def _says(day: Visits, note: Note) -> bool:

@@ -26,11 +26,12 @@ from tests.histories.history import (
     Story,
     Therapist,
 )
-from tests.histories.writing import Format, Said, at_any_offset, without_notes
+from tests.histories.writing import Format, Said, at_any_offset, changed, without_notes
 
 VISIT_TYPES = "https://emr.riverside.example.com/visit-types"
 CODES = {Note.EVALUATION: "IE", Note.TREATMENT: "FU", Note.DISCHARGE: "DC"}
 NPI, PLACES = "http://hl7.org/fhir/sid/us-npi", "https://emr.riverside.example.com/places"
+SERVER = "https://emr.riverside.example.com/fhir"
 Resource = dict[str, Any]
 
 
@@ -113,7 +114,7 @@ def _episode_of_care(course: Course, patient: Person, manner: Random) -> Iterato
         "resourceType": "EpisodeOfCare",
         "id": course.case_id,
         "status": "active",
-        "patient": {"reference": f"Patient/{patient.patient_id}"},
+        "patient": _patient_reference(patient, manner),
         "period": {"start": _date_time(course.opened, manner)},
     }
     yield _version(resource, course.opened, manner)
@@ -134,7 +135,7 @@ def _encounter(visit: Appointment, course: Course, patient: Person, manner: Rand
         "id": visit.visit_id,
         "class": _coding("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB"),
         "type": [{"coding": [_coding(VISIT_TYPES, CODES[visit.note])], "text": "Chemotherapy (a word, not a code)"}],
-        "subject": {"reference": f"Patient/{patient.patient_id}"},
+        "subject": _patient_reference(patient, manner),
         "episodeOfCare": [{"reference": f"EpisodeOfCare/{course.case_id}"}],
         "participant": [{"individual": _reference("Practitioner", NPI, visit.therapist.therapist_id, manner)}],
         "location": [{"location": _reference("Location", PLACES, visit.clinic.clinic_id, manner)}],
@@ -162,7 +163,7 @@ _APPOINTMENT_STATUS = {
 
 def _appointment(visit: Appointment, patient: Person, manner: Random) -> Resource:
     actors = (
-        {"reference": f"Patient/{patient.patient_id}"},
+        _patient_reference(patient, manner),
         _reference("Practitioner", NPI, visit.therapist.therapist_id, manner),
         _reference("Location", PLACES, visit.clinic.clinic_id, manner),
     )
@@ -191,14 +192,25 @@ def _reference(kind: str, system: str, number: str, manner: Random) -> Resource:
     return {"reference": f"{kind}?identifier={system}|{number}", "display": f"{kind} by name"}
 
 
+def _patient_reference(patient: Person, manner: Random) -> Resource:
+    return {"reference": manner.choice(("", "", f"{SERVER}/")) + f"Patient/{patient.patient_id}"}
+
+
 def _coding(system: str, code: str) -> Resource:
     return {"system": system, "code": code}
 
 
 def sayable(practice: Practice) -> Practice:
-    """All of the truth but who wishes no mail."""
-    stories = (replace(story, person=replace(story.person, opted_out=False)) for story in practice.stories)
-    return replace(practice, stories=tuple(stories))
+    """The truth without who wishes no mail. A case names no clinic: the day of its closing is the practice's."""
+
+    def at_the_practice(_: Story, course: Course) -> Course:
+        if course.closing is None or course.closing.has_time:
+            return course
+        moment = course.closing.moment.replace(tzinfo=practice.clinics[0].zone)
+        return replace(course, closing=replace(course.closing, moment=moment))
+
+    stories = tuple(replace(story, person=replace(story.person, opted_out=False)) for story in practice.stories)
+    return changed(replace(practice, stories=stories), at_the_practice)
 
 
 def encode_lines(_table: str, rows: Iterable[Resource], manner: Random) -> Iterator[bytes]:
@@ -215,7 +227,7 @@ def encode_bundle(_table: str, rows: Iterable[Resource], manner: Random) -> Iter
     opening, ending = ('{"resourceType": "Bundle", "type": "collection", "entry": [', "]}")
     yield opening.encode()
     for before, resource in zip(itertools.chain(("",), itertools.repeat(",")), rows, strict=False):
-        address = f"https://emr.riverside.example.com/fhir/{resource['resourceType']}/{resource['id']}"
+        address = f"{SERVER}/{resource['resourceType']}/{resource['id']}"
         entry = {"fullUrl": address, "resource": resource}
         yield f"{before}\n{json.dumps(entry, indent=indent)}".encode()
     yield f"\n{ending}\n".encode()
@@ -232,5 +244,11 @@ _MAPPED = IntakeRules(
 NDJSON = Format("fhir", _TABLES, of_practice, of_story, encode_lines, sayable, _MAPPED, "ndjson")
 BUNDLES = Format("fhir-bundle", _TABLES, of_practice, of_story, encode_bundle, sayable, _MAPPED, "json")
 UNMAPPED = Format(
-    "fhir-unmapped", _TABLES, of_practice, of_story, encode_lines, lambda p: without_notes(sayable(p)), IntakeRules()
+    "fhir-unmapped",
+    _TABLES,
+    of_practice,
+    of_story,
+    encode_lines,
+    lambda practice: without_notes(sayable(practice), Note.EVALUATION),
+    IntakeRules(),
 )

@@ -2,8 +2,8 @@
 
 Each thing is said when it happens: A28 a new patient, A31 a changed one, S12 a booking, S15 a cancellation, S26 a
 no-show, A04 an arrival, A08 the end of the visit, A11 that it never happened, A03 the closing of the case, A13 that it
-is open again, A40 that two records are one patient. There is no standard place for an archived patient or a wish for
-no mail. The case is the account in PID-18.
+is open again, A40 that two records are one patient. There is no standard place for an archived patient. The case is the
+account in PID-18.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,18 +55,18 @@ def of_story(story: Story, manner: Random) -> Iterator[Said]:
 def _sent(story: Story, manner: Random) -> Iterator[tuple[datetime, str, Segments]]:
     for person in filter(None, (story.retired, story.person)):
         known = min(course.opened for course in story.courses)
-        yield known, "A28", [_at(known), _pid(replace(person, email=""), ""), _segment("PV1", "1", "N")]
-        yield (
-            known.replace(minute=59),
-            "A31",
-            [_at(known.replace(minute=59)), _pid(person, ""), _segment("PV1", "1", "N")],
-        )
+        wish = [_numbered("PD1", {11: "01^No reminder, no recall^HL70215"})] if person.opted_out else []
+        for moment, trigger, told in (
+            (known, "A28", replace(person, email="")),
+            (known.replace(minute=59), "A31", person),
+        ):
+            yield moment, trigger, [_at(moment), _pid(told, ""), *wish, _segment("PV1", "1", "N")]
     for course in story.courses:
         patient = story.recorded_under(course)
         for visit in course.appointments:
             yield from _of_visit(visit, course, patient, manner)
         if closing := course.closing:
-            last = max(course.appointments, key=lambda visit: visit.start)
+            last = replace(max(course.appointments, key=lambda visit: visit.start), clinic=story.person.clinic)
             closed = _moment(closing.moment, manner) if closing.has_time else f"{closing.moment:%Y%m%d}"
             pid = _pid(patient, course.case_id)
             yield closing.recorded, "A03", [_at(closing.recorded), pid, _pv1(last, ended=closed)]
@@ -179,10 +179,8 @@ def _segment(*cells: str) -> str:
 
 
 def sayable(practice: Practice) -> Practice:
-    """All of the truth but who is archived or wishes no mail."""
-    stories = (
-        replace(story, person=replace(story.person, archived=False, opted_out=False)) for story in practice.stories
-    )
+    """All of the truth but who is archived."""
+    stories = (replace(story, person=replace(story.person, archived=False)) for story in practice.stories)
     return replace(practice, stories=tuple(stories))
 
 
@@ -205,8 +203,16 @@ _MAPPED = IntakeRules(
     hl7_types=Marks(frozenset({CODES[Note.EVALUATION].lower()}), frozenset({CODES[Note.DISCHARGE].lower()}))
 )
 
-FORMAT = Format("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7", one_by_one=True)
+FORMAT = Format("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7", is_feed=True)
 UNMAPPED = Format(
-    *("hl7-unmapped", ("messages",), of_practice, of_story, encode, lambda p: without_notes(sayable(p))),
+    *(
+        "hl7-unmapped",
+        ("messages",),
+        of_practice,
+        of_story,
+        encode,
+        lambda practice: without_notes(sayable(practice), Note.TREATMENT),
+    ),
     extension="hl7",
+    is_feed=True,
 )

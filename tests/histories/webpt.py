@@ -10,6 +10,7 @@ from datetime import date, datetime
 from random import Random
 from typing import Any
 
+from shared.domain.intake import IntakeRules
 from tests.histories.history import Appointment, Clinic, Course, Fate, Note, Practice, Story, Therapist
 from tests.histories.writing import Format, Said, csv_of, with_days_of_closing
 
@@ -26,7 +27,7 @@ COLUMNS = {
     ),
     "Patients": (
         *("patient_id", "first_name", "last_name", "email", "clinic_id", "language", "patient_status"),
-        *("modified_date", "export_flag"),
+        *("email_opt_out", "modified_date", "export_flag"),
     ),
     "Cases": (
         *("case_id", "patient_id", "clinic_id", "case_status", "case_closed_date", "discharge_date"),
@@ -56,6 +57,7 @@ def of_story(story: Story, manner: Random) -> Iterator[Said]:
             "clinic_id": person.clinic.clinic_id,
             "language": {"en": "English", "es": "Spanish"}[person.language],
             "patient_status": "Deceased" if person.deceased else "Inactive" if person.archived else "Active",
+            "email_opt_out": "Yes" if person.opted_out else "No",
             "modified_date": "",
             "export_flag": manner.choice((NEW, MODIFIED)),
         },
@@ -170,4 +172,19 @@ def encode(table: str, rows: Iterable[Any], manner: Random) -> Iterator[bytes]:
     return csv_of(rows, COLUMNS[table], manner)
 
 
-FORMAT = Format("webpt", ("Charges", "Appointments", "Patients", "Cases"), of_practice, of_story, encode, sayable)
+_RENAMED = {"patients.email": "Contact: E-Mail", "cases.closed_date": "Done on", "patients.last_name": "Name, last"}
+_NAMES_HERE = {"email": "Contact: E-Mail", "case_closed_date": "Done on", "last_name": "Name, last"}
+
+
+def encode_renamed(table: str, rows: Iterable[Any], manner: Random) -> Iterator[bytes]:
+    """The table as a practice exports it that has its own names for some columns."""
+    columns = [_NAMES_HERE.get(name, name) for name in COLUMNS[table]]
+    return csv_of(({_NAMES_HERE.get(name, name): cell for name, cell in row.items()} for row in rows), columns, manner)
+
+
+_TABLES = ("Charges", "Appointments", "Patients", "Cases")
+
+FORMAT = Format("webpt", _TABLES, of_practice, of_story, encode, sayable)
+RENAMED = Format(
+    "webpt-renamed", _TABLES, of_practice, of_story, encode_renamed, sayable, IntakeRules(webpt_columns=_RENAMED)
+)

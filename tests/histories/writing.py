@@ -2,9 +2,12 @@
 
 import csv
 import io
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -38,24 +41,26 @@ class Format(Told):
     sayable: Callable[[Practice], Practice]  # the truth as far as this format can say it
     rules: IntakeRules = field(default_factory=IntakeRules)
     extension: str = "csv"
-    one_by_one: bool = False  # each row may come in a file of its own
+    is_feed: bool = False  # rows tell what changed, so they come in order, and some in a file of their own
 
     def __repr__(self) -> str:
         return self.name
 
     def files(self, practice: Practice, manner: Random) -> list[File]:
-        """The practice's export: rows in any order, files in any order, each table in one file or in several."""
+        """The practice's export: a table in one file or several; rows and files in any order, unless it is a feed."""
         tables: dict[str, list[Any]] = {}
         for table, row in self._said(practice.stories, practice.clinics, practice.therapists, manner):
             tables.setdefault(table, []).append(row)
         found = []
         for table, rows in tables.items():
-            manner.shuffle(rows)
-            size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.one_by_one else len(rows)))
+            if not self.is_feed:
+                manner.shuffle(rows)
+            size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.is_feed else len(rows)))
             for number, first in enumerate(range(0, len(rows), size)):
                 content = b"".join(self.encode(table, rows[first : first + size], manner))
                 found.append(File(f"{table}-{number}.{self.extension}", content))
-        manner.shuffle(found)
+        if not self.is_feed:
+            manner.shuffle(found)
         return found
 
     def stream(
@@ -78,11 +83,25 @@ class Format(Told):
             yield from self.of_story(story, manner)
 
 
+def counted(file: File) -> int:
+    """The records, resources or messages of a file, as a program that knows nothing of Careloop counts them."""
+    text = file.content.decode("utf-8-sig")
+    match Path(file.name).suffix:
+        case ".csv":
+            return sum(1 for _ in csv.DictReader(io.StringIO(text, newline="")))
+        case ".json":
+            return len(json.loads(text)["entry"])
+        case ".hl7":
+            return len(re.findall("^MSH", text.replace("\r", "\n"), re.MULTILINE))
+        case _:
+            return len(text.splitlines())
+
+
 def csv_of(rows: Iterable[dict[str, str]], columns: Sequence[str], manner: Random) -> Iterator[bytes]:
     """A CSV file: columns in any order, line ends and quotation marks as the writing program has them."""
     names = manner.sample(columns, len(columns))
     line_end = manner.choice(("\n", "\r\n"))
-    quoting = manner.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    quoting = csv.QUOTE_ALL if manner.random() < 0.5 else csv.QUOTE_MINIMAL
     mark = manner.choice((b"", b"\xef\xbb\xbf"))
 
     def line(cells: Iterable[str]) -> bytes:
@@ -115,8 +134,8 @@ def changed(practice: Practice, change: Callable[[Story, Course], Course]) -> Pr
     )
 
 
-def without_notes(practice: Practice) -> Practice:
-    """What is left where nothing says what a visit was for: the first of a case counts as its evaluation."""
+def without_notes(practice: Practice, first_note: Note) -> Practice:
+    """What is left where nothing says what a visit was for, but that the first of a case counts as this."""
 
     def forget(_: Story, course: Course) -> Course:
         happened = [a for a in course.appointments if a.happened]
@@ -124,7 +143,7 @@ def without_notes(practice: Practice) -> Practice:
         return replace(
             course,
             appointments=tuple(
-                replace(a, note=Note.EVALUATION if a is first else Note.TREATMENT) for a in course.appointments
+                replace(a, note=first_note if a is first else Note.TREATMENT) for a in course.appointments
             ),
         )
 
