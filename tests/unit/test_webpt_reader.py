@@ -198,7 +198,7 @@ def test_the_right_spelling_of_the_appointment_s_id_is_read_as_well():
         ({"appointment_status": "Inactive", "reason": "late, no-show fee"}, VisitStatus.NO_SHOW),
         ({"appointment_status": "Inactive", "reason": "NS"}, VisitStatus.NO_SHOW),
         ({"appointment_status": "Inactive", "reason": "Insurance"}, VisitStatus.CANCELLED),
-        ({"appointment_status": "Inactive", "reason": "snow show, transport"}, VisitStatus.CANCELLED),
+        ({"appointment_status": "Inactive", "reason": "casino show; ins"}, VisitStatus.CANCELLED),
         ({"appointment_status": "Inactive", "appointmnet_id": "-7001"}, VisitStatus.CANCELLED),
         ({"appointment_status": "No Show"}, VisitStatus.NO_SHOW),
         ({"reason": "No show last time"}, VisitStatus.COMPLETED),
@@ -215,7 +215,7 @@ def test_only_an_active_appointment_with_a_check_in_and_a_positive_id_counts(cel
         ({"check_out_time": "2026-03-02 14:55:00"}, "2026-03-02 21:00"),  # came and left before the planned start
         ({"check_out_time": "2026-03-03 08:00:00"}, "2026-03-02 21:00"),  # noted the next morning
         ({"check_out_time": "", "end_date": "2026-03-02 14:00:00"}, None),
-        ({"check_out_time": "", "end_date": "2026-03-02"}, None),
+        ({"check_out_time": "", "end_date": "2026-03-02", "start_date": "2026-03-02"}, None),
         ({"check_out_time": "", "end_date": ""}, None),
     ],
 )
@@ -415,6 +415,11 @@ def test_a_patient_is_read_and_of_what_has_no_column_nothing_is_said():
     record = patient_record(PATIENT)
     assert record.patient == Patient("101", "Ada", "Okafor", "ada@example.com", clinic_id="11")
     assert record.absent == {"tags", "phone", "language", "deceased"}
+
+
+def test_an_empty_clinic_and_a_file_without_flag_and_status_say_nothing_of_them():
+    usual = {"Patient ID": "1", "First Name": "A", "Last Name": "B", "E-mail": "", "Clinic ID": ""}
+    assert patient_record(usual).absent == {"tags", "phone", "language", "deceased", "archived", "clinic_id"}
 
 
 def test_all_that_is_known_of_a_patient_is_read():
@@ -671,9 +676,20 @@ def test_the_line_that_a_refusal_proposes_can_be_put_into_the_settings():
     assert patient(row, IntakeRules(webpt_columns={"patients.email": "Contact"})).email == "a@example.com"
 
 
+def test_a_table_that_bears_webpt_s_own_names_is_refused_as_such_even_without_a_flag():
+    assert "known to be: check_in_time." in refused_whole(as_csv(without(APPOINTMENT, "check_in_time")))
+
+
+def test_lists_of_therapists_and_clinics_without_a_flag_are_not_taken_for_webpt_s():
+    for row in ({"therapist_id": "51", "last_name": "Ortiz"}, {"clinic_id": "11", "clinic_name": "North"}):
+        assert "not a file that Careloop knows" in refused_whole(as_csv(row))
+
+
 @pytest.mark.parametrize(
     "columns",
     [
+        "authorization_id,case_id,patient_id,case_status,export_flag",
+        "visit_id,patient_id,first_name,last_name,email,export_flag",
         "record_id,authorization_id,case_id,auth_number,authorization_status,patient_id,clinic_id,modified_date,export_flag",
         "record_id,otc_id,case_id,visit_date,payment_date,patient_id,clinic_id,txn_status,modified_date,export_flag",
         "record_id,patient_credit_id,patient_id,amount,status,time_stamp,export_flag",
