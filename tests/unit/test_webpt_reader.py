@@ -652,6 +652,15 @@ def test_a_practice_names_its_columns():
     assert patient(unflagged, rules).email == "a@example.com"
 
 
+def test_a_column_whose_name_is_but_a_sign_is_no_nameless_column():
+    rules = IntakeRules(webpt_columns={"patients.phone": "#"})
+    header, row, _ = as_csv({**PATIENT, "#": "555 0100"}).decode().split("\n")
+    (found,) = read_rows(f",{header}\nx,{row}\n".encode(), rules)
+    assert isinstance(found, Row)
+    assert isinstance(found.records[0], PatientRecord)
+    assert found.records[0].patient.phone == "555 0100"
+
+
 def test_a_chosen_column_that_is_not_there_is_not_replaced_by_another():
     rules = IntakeRules(webpt_columns={"patients.email": "Contact 2"})
     assert "no column is known to be: email. Columns that nothing uses: email." in refused_whole(as_csv(PATIENT), rules)

@@ -122,7 +122,9 @@ _APPOINTMENT_STATUS = _word_in(
 )
 _CASE_STATUS = _word_in(
     {
-        **dict.fromkeys(("active", "a", "open", "o", "opened", "reopened", "new", "current"), "open"),
+        **dict.fromkeys(
+            ("active", "a", "open", "o", "opened", "reopened", "new", "current", "pending", "onhold"), "open"
+        ),
         **dict.fromkeys(("closed", "c", "inactive", "i", "discharged", "d", "complete", "completed"), "closed"),
     },
     "is neither Active nor Closed",
@@ -153,8 +155,7 @@ def _is_deceased(zone: ZoneInfo) -> Callable[[str], bool]:
 
 
 def _kind(codes: Sequence[str], marks: Marks) -> VisitKind:
-    # Every table but the charges may come alone, and cut out of the middle of a case: the first visit that a file
-    # has is no evaluation unless a code says so.
+    # The extract shows two weeks, and most patients were there before: nothing is an evaluation for being the first.
     kind = kind_of(codes, marks)
     return VisitKind.TREATMENT if kind is VisitKind.UNSTATED else kind
 
@@ -275,8 +276,10 @@ def _case(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
 
 
 def _closing(cells: Cells, zone: ZoneInfo) -> _When | None:
-    """When care ended: the earlier of discharge and closing, which is often paperwork. A case that is active is open,
-    whatever dates an earlier end has left behind."""
+    """When care ended: the earlier of discharge and closing, which is often paperwork.
+
+    A case that is active, or was opened again after these dates, is open: dates of an earlier end stay behind.
+    """
     status = cells.optional("case_status", _CASE_STATUS, "")
     dates = [cells.optional(column, _when_in(zone), None) for column in ("discharge_date", "closed_date")]
     reopened = cells.optional("reopened_date", _when_in(zone), None)
@@ -386,7 +389,7 @@ class _Table:
 
 def _name_of(text: str) -> str:
     """A name without regard to case, spaces and signs: `E-mail` is `email`, `Patient ID` is `patient_id`."""
-    return re.sub(r"[\W_]", "", text.casefold())
+    return re.sub(r"[\W_]", "", text.casefold()) or text.strip()
 
 
 _MODIFIED = ("lastmodified", "lastmodifieddate", "datemodified", "modifiedon", "modifiedat", "modified", "timestamp")
