@@ -17,15 +17,20 @@ from functions.serve_dashboard.web import (
     read_request,
     to_event,
 )
+from shared.mail.mailer import Mailer
 from shared.observability import entry_point
 
 
 @entry_point
 def handler(
-    event: dict[str, Any], context: Any, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    event: dict[str, Any],
+    context: Any,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    mailer: Mailer | None = None,
 ) -> dict[str, Any]:
     """Answer one request; a page that does not exist and one that is not theirs to see are the same 404."""
-    request = read_request(event, now())
+    request = read_request(event, now(), mailer)
     return to_event(_answer(request, event), request.site)
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from shared.mail.mailer import Mailer
+
 MAX_FORM = 64 * 1024  # bytes
 HTML = "text/html; charset=utf-8"
 
@@ -59,6 +61,7 @@ class Request:
     fetch_site: str | None = None
     source_ip: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    mailer: Mailer | None = None  # None is Amazon SES, made by the page that sends
 
     def query(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -91,7 +94,7 @@ class Response:
     cookies: tuple[str, ...] = ()
 
 
-def read_request(event: dict[str, Any], now: datetime) -> Request:
+def read_request(event: dict[str, Any], now: datetime, mailer: Mailer | None = None) -> Request:
     """The gateway's event as a request, without the form that it may carry."""
     # Not `path`: a domain of the practice's own may have a prefix there.
     path = "/" + str((event.get("pathParameters") or {}).get("proxy") or "")
@@ -107,6 +110,7 @@ def read_request(event: dict[str, Any], now: datetime) -> Request:
         origin=headers.get("origin"),
         fetch_site=headers.get("sec-fetch-site"),
         source_ip=str(event["requestContext"]["identity"].get("sourceIp") or ""),
+        mailer=mailer,
     )
 
 

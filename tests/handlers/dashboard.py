@@ -10,7 +10,7 @@ from functions.serve_dashboard import session
 from functions.serve_dashboard.handler import handler
 from functions.serve_dashboard.web import Request, Site
 from shared.domain.staff import Role, Staff
-from tests.fakes import FakeContext
+from tests.fakes import FakeContext, FakeMailer
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)  # Wednesday, ten in the morning in New York
 SITE = Site("https://dashboard.example.com", "client-1", "https://sign-in.example.com")
@@ -45,6 +45,7 @@ class Client:
     now: datetime = NOW
     cookies: dict[str, str] = field(default_factory=dict)
     site: Site = SITE
+    mailer: FakeMailer = field(default_factory=FakeMailer)
 
     def get(self, address: str, **headers: str) -> Answer:
         """Open a page: `/comments?clinic=north`."""
@@ -56,7 +57,8 @@ class Client:
 
     def send(self, method: str, address: str, body: str | None, headers: dict[str, str]) -> Answer:
         """One request, through the handler."""
-        returned = handler(an_event(method, address, self, body, headers), FakeContext(), now=lambda: self.now)
+        event = an_event(method, address, self, body, headers)
+        returned = handler(event, FakeContext(), now=lambda: self.now, mailer=self.mailer)
         cookies = returned["multiValueHeaders"].get("Set-Cookie", [])
         for cookie in cookies:
             name, _, value = cookie.partition(";")[0].partition("=")
