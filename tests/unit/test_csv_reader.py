@@ -220,6 +220,10 @@ def test_unknown_words_are_refused(column, value):
     assert refusals(f"{VISITS}\n{row}\n") == [(2, column)]
 
 
+def test_a_visit_s_id_that_looks_like_the_key_of_a_case_is_refused():
+    assert refusals(f"{VISITS}\ncase#1,p1,c1,north,2026-03-02T09:00,evaluation,completed\n") == [(2, "visit_id")]
+
+
 def test_reasons_never_repeat_a_patient_s_data():
     (refusal,) = read(f"{PATIENTS}\np1,A,B,canary at example,north\n")
     assert isinstance(refusal, Refusal)
@@ -310,7 +314,7 @@ def test_any_bytes_are_read_or_refused(content):
         (PATIENTS.replace(",", ";").encode(), "not separated by commas"),
         (PATIENTS.encode() + b"\rp1,A,B,,north\r", "CR alone"),
         (b"name,price\nscrews,3\n", "visit_id, patient_id, case_id"),
-        (b"MSH|^~\\&|EMR|\r\n", "not a file that Careloop knows"),
+        (b"ISA*00*          *00*~\r\n", "not a file that Careloop knows"),
         (b'"patient_id', "not a file that Careloop knows"),
         (b"x" * 100_000, "not a file that Careloop knows"),
         (b"patient_id,first_name,last_name,clinic_id\n", "looks like patients, but lacks the columns: email"),

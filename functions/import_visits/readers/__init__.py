@@ -2,13 +2,19 @@
 
 from typing import IO
 
-from functions.import_visits.readers import careloop_csv, fhir, intake_settings, webpt
+from functions.import_visits.readers import careloop_csv, fhir, hl7v2, intake_settings, webpt
 from functions.import_visits.readers.lines import MAX_LINE_BYTES
 from functions.import_visits.records import Context, FileRefused, Reader, Reading
 
-_READERS: tuple[Reader, ...] = (fhir.read, webpt.read, careloop_csv.read, intake_settings.read)
+_READERS: tuple[Reader, ...] = (hl7v2.read, fhir.read, webpt.read, careloop_csv.read, intake_settings.read)
 
-_LOOKED_FOR = (careloop_csv.LOOKED_FOR, webpt.LOOKED_FOR, fhir.LOOKED_FOR, intake_settings.LOOKED_FOR)
+_LOOKED_FOR = (
+    careloop_csv.LOOKED_FOR,
+    webpt.LOOKED_FOR,
+    fhir.LOOKED_FOR,
+    hl7v2.LOOKED_FOR,
+    intake_settings.LOOKED_FOR,
+)
 
 _SIGNATURES = (
     (b"PK\x03\x04", "This is a ZIP archive or an Excel workbook (.xlsx), not text. Save it as CSV (UTF-8)."),

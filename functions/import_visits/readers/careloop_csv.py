@@ -79,7 +79,7 @@ def _visit(cells: Cells) -> VisitRecord:
     clinic_id = cells.required("clinic_id", values.identifier)
     moment = values.moment_in(cells.zone_of(clinic_id))
     visit = Visit(
-        visit_id=cells.required("visit_id", values.identifier),
+        visit_id=cells.required("visit_id", values.visit_identifier),
         patient_id=cells.required("patient_id", values.identifier),
         case_id=cells.required("case_id", values.identifier),
         clinic_id=clinic_id,
