@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -36,7 +38,7 @@ def page(request: Request, staff: Staff | None, template: str, *, status: int = 
             request=request,
             staff=staff,
             practice_name=practice().name,
-        version=version(),
+            version=version(),
             menu=list(_menu(request, staff)) if staff else [],
             link=request.link,
             asset=lambda name: request.link(f"/static/{name}", v=version_of(name)),
@@ -49,6 +51,12 @@ def page(request: Request, staff: Staff | None, template: str, *, status: int = 
 def problem(request: Request, staff: Staff | None, status: int, title: str, text: str) -> Response:
     """A page that says what went wrong and what to do."""
     return page(request, staff, "problem.html", status=status, title=title, text=text)
+
+
+def at(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment by a clinic's clock, as the staff read it: `Mon, Mar 9, 2026, 2:30 PM`."""
+    local = moment.astimezone(zone)
+    return f"{local:%a, %b} {local.day}, {local.year}, {(local.hour + 11) % 12 + 1}:{local:%M %p}"
 
 
 @cache

@@ -41,6 +41,9 @@ ROUTES = (
     Route("GET", "/static/{name}", NOBODY_YET, "static_files:serve"),
     Route("GET", "/", ADMINS, "overview:overview", menu="Overview"),
     Route("GET", "/", THERAPISTS, "therapist:own_figures", menu="My figures"),
+    Route("GET", "/cases", ADMINS, "cases:overview", menu="Cases", badge="cases:waiting"),
+    Route("GET", "/cases/{survey_id}", ADMINS, "cases:one"),
+    Route("POST", "/cases/{survey_id}/{step}", ADMINS, "cases:take_step"),
 )
 
 

@@ -1,9 +1,13 @@
-"""Style and icon: the same for everybody, kept by browsers until they change."""
+"""Style, script and icon: the same for everybody, kept by browsers until they change."""
 
 from functions.serve_dashboard.pages import static_file, version_of
 from functions.serve_dashboard.web import NotFound, Request, Response
 
-_KINDS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+_KINDS = {
+    "style.css": "text/css; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def serve(request: Request) -> Response:

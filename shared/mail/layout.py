@@ -28,9 +28,9 @@ def clean_header(text: str) -> str:
     return " ".join(_OVERRIDES.sub("", kept).split())
 
 
-def mailbox(practice: Practice) -> str:
-    """The practice as sender; a name beyond ASCII becomes RFC 2047 words, and nothing folds the line."""
-    name = clean_header(practice.name)
+def mailbox(practice: Practice, person: str = "") -> str:
+    """The practice, or a person of it, as sender; beyond ASCII in RFC 2047 words, and nothing folds the line."""
+    name = clean_header(f"{person}, {practice.name}" if person else practice.name)
     if name.isascii():
         return formataddr((name, practice.sender))
     return f"{Header(name, 'utf-8').encode(linesep='')} <{practice.sender}>"
