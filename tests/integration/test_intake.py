@@ -146,7 +146,7 @@ class TestBadFiles:
         assert (report["status"], report["created"], report["refused"]) == ("partial", 19, 1)
         assert report["errors"][0]["line"] == 6
 
-    @pytest.mark.parametrize("content", ["hello", "name,colour\nAda,blue\n", "MSH|^~\\&|EMR\rPID|1\r"])
+    @pytest.mark.parametrize("content", ["hello", "name,colour\nAda,blue\n", "ISA*00*~\r"])
     def test_an_unknown_file_is_refused_with_what_was_looked_for(self, practice, content):
         report = practice.upload(content)
         assert (report["status"], report["created"]) == ("refused", 0)

@@ -21,7 +21,7 @@ from functions.import_visits.records import (
     VisitRecord,
 )
 from shared.domain.episode import Case, Visit, VisitKind, VisitStatus
-from shared.domain.intake import IntakeRules
+from shared.domain.intake import IntakeRules, kind_of
 from shared.domain.patient import Patient, parse_language
 from shared.domain.settings import is_email
 
@@ -147,15 +147,14 @@ def _type(message: Message) -> tuple[str, str]:
 
 def _adt(message: Message, event: str, context: Context) -> tuple[Record, ...]:
     if event in _MERGES:
-        _expect(message, "EVN", at_most=1)
+        _expect_once(message, "EVN")
         return tuple(record for said in _patients(message) for record in _merged(_care(said, context), event))
     if event in _OTHER_ADT_EVENTS:
         reason = f"{_OTHER_ADT_EVENTS[event]} (event {event}), which Careloop does not take in"
         raise Unusable("MSH-9", reason)
     if event not in _ADT_EVENTS:
         raise Unusable("MSH-9", f"is an ADT message of event {event}, which Careloop does not take in")
-    for segment in ("EVN", "PID"):
-        _expect(message, segment, at_most=1)
+    _expect_once(message, "EVN", "PID")
     (said,) = _patients(message)
     care = _care(said, context)
     return (_patient(care, event), *_attendance(care, _ADT_EVENTS[event]))
@@ -165,16 +164,17 @@ def _siu(message: Message, event: str, context: Context) -> tuple[Record, ...]:
     """An appointment, of one patient or of a group."""
     if event not in _SIU_EVENTS:
         raise Unusable("MSH-9", f"is an SIU message of event {event}, which Careloop does not take in")
-    _expect(message, "SCH", at_most=1)
+    _expect_once(message, "SCH")
     if "SCH" not in message.common:
         raise Unusable("SCH", "is missing: the message may be cut off")
     cares = [_care(said, context) for said in _patients(message)]
     return tuple(record for care in cares for record in (_patient(care, event), _appointment(care, event)))
 
 
-def _expect(message: Message, segment: str, at_most: int) -> None:
-    if message.counts[segment] > at_most:
-        raise Unusable(segment, "comes more than once: the header (MSH) of a message is probably missing")
+def _expect_once(message: Message, *names: str) -> None:
+    for name in names:
+        if message.counts[name] > 1:
+            raise Unusable(name, "comes more than once: the header (MSH) of a message is probably missing")
 
 
 def _patients(message: Message) -> tuple[Segments, ...]:
@@ -531,17 +531,18 @@ def _end(care: _Care, started: _Moment | None, ended: _Moment | None) -> datetim
     return ended.at if ended and ended.has_time else None
 
 
+_TYPES = tuple(f"{path}.{n}" for path in ("SCH-7", "SCH-8", "AIS-3", "PV1-4", "PV1-18") for n in (1, 4))  # codes
+
+
 def _kind(care: _Care) -> VisitKind | None:
-    """By the codes that the practice named; None if no type is given, nor a patient class that was named."""
-    said, marks = care.said, care.rules.hl7_types
-    types = {
-        said.value(f"{path}.{n}").lower() for path in ("SCH-7", "SCH-8", "AIS-3", "PV1-4", "PV1-18") for n in (1, 4)
-    }
-    codes = types | {said.value("PV1-2").lower()}
-    if any(mark.lower() in codes for mark in marks.evaluation):
-        return VisitKind.EVALUATION
-    if any(mark.lower() in codes for mark in marks.discharge):
-        return VisitKind.DISCHARGE
+    """By the codes that the practice named; None if no type is given, nor a patient class (PV1-2) that was named.
+
+    No visit is an evaluation merely because it is the first: messages begin to flow while most patients are in care.
+    """
+    types = [_stated(care.said.value(path)) for path in _TYPES]
+    kind = kind_of([*types, care.said.value("PV1-2")], care.rules.hl7_types)
+    if kind in (VisitKind.EVALUATION, VisitKind.DISCHARGE):
+        return kind
     return VisitKind.TREATMENT if any(types) else None
 
 
