@@ -1,17 +1,32 @@
 """The surveys and messages that a patient's visits lead to."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from functions.import_visits.records import ZoneOf
 from shared.domain import identity
-from shared.domain.episode import Visit, episodes
+from shared.domain.episode import ZoneOf, episodes
 from shared.domain.message import WITHDRAWN, Message, MessageKind, MessageState
 from shared.domain.patient import Language, Patient
 from shared.domain.survey import Survey
 from shared.domain.touchpoint import Touchpoint, TouchpointRule, derive
 from shared.storage import messages, surveys
+from shared.storage.visits import History
+
+What = Literal["new", "moved", "withdrawn"]
+SurveyChange = tuple[Survey, What]
+"""A survey, and what is to become of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of one survey, and what it rests on."""
+
+    what: What
+    survey: Survey  # as it is to be, or as it is if it is withdrawn
+    stored: Survey | None
+    letter: Message | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,50 +42,99 @@ class FollowUp:
     zone_of: ZoneOf
     now: datetime  # wall clock: whether a sender's lease on a message has run out
 
+    def look(self, patient_id: str, patient: Patient | None, history: History, stored: History) -> list[SurveyChange]:
+        """What would become of the patient's surveys if `stored` became `history`; writes nothing."""
+        return [(change.survey, change.what) for change in self._changes(patient_id, patient, history, [stored], ())]
+
     def settle(
         self,
         patient_id: str,
         patient: Patient | None,
-        visits: Iterable[Visit],
-        former: Iterable[Iterable[Visit]],
+        history: History,
+        former: Sequence[History],
+        recent: Iterable[str] = (),
     ) -> None:
-        """Make, move, withdraw or bring back the patient's surveys so that they are those of `visits`.
+        """Make, move, withdraw or bring back the patient's surveys so that they are those of `history`.
 
-        `former` are states of the visits that surveys may have been made from a moment ago, when the index of a
-        patient's surveys does not show them yet.
+        `former` are histories that surveys may have been made from a moment ago, and `recent` the ids of others that
+        became the patient's a moment ago: the index of a patient's surveys may not show them yet.
         """
-        wanted = self._surveys(patient_id, patient, visits)
-        recent = {survey_id for state in former for survey_id in self._surveys(patient_id, patient, state)}
-        known = {survey.survey_id: survey for survey in surveys.of_patient(patient_id)}
-        known |= surveys.get_many((wanted.keys() | recent) - known.keys())
-        letters = messages.get_many(_message_id(survey.survey_id) for survey in known.values() if not _went_out(survey))
+        being_sent = _Asked()
+        for change in self._changes(patient_id, patient, history, former, recent):
+            if change.what == "withdrawn":
+                if not _withdraw(change, self.now):
+                    being_sent.add(change.survey)
+            elif not being_sent.covers(change.survey):
+                _write(change)
 
-        asked = set[tuple[str, str]]()
-        for survey_id, survey in known.items():
-            letter = letters.get(_message_id(survey_id))
-            if _went_out(survey) or (letter and letter.state not in (MessageState.DUE, MessageState.SKIPPED)):
-                asked.add((survey.visit_id, survey.touchpoint))
-            if survey_id not in wanted and not _went_out(survey):
-                self._withdraw(survey, letter)
-
-        # A patient who left gets no new survey, and nobody is asked twice about one visit, however it was regrouped.
-        is_gone = patient is not None and (patient.archived or patient.deceased)
-        for survey_id, survey in wanted.items():
-            if survey_id in known:
-                self._adjust(known[survey_id], survey, letters.get(_message_id(survey_id)), is_gone)
-            elif not is_gone and (survey.visit_id, survey.touchpoint) not in asked:
-                surveys.create(survey)
-                messages.create(_letter(survey))
+    def look_at_unsent(self, patient_id: str) -> list[SurveyChange]:
+        """What would become of the surveys of a patient who left; writes nothing."""
+        return [(change.survey, change.what) for change in self._unsent(patient_id)]
 
     def forget(self, patient_id: str) -> None:
         """Withdraw whatever is unsent of a patient who turns out to have left before anything was known of them."""
-        for survey in surveys.of_patient(patient_id):
-            if not _went_out(survey):
-                self._withdraw(survey, messages.get(_message_id(survey.survey_id)))
+        for change in self._unsent(patient_id):
+            _withdraw(change, self.now)
 
-    def _surveys(self, patient_id: str, patient: Patient | None, visits: Iterable[Visit]) -> dict[str, Survey]:
-        touchpoints = derive(episodes(visits, self.zone_of), self.rules, self.delay)
-        made = (self._survey(patient_id, patient, touchpoint) for touchpoint in touchpoints)
+    def survey_ids(self, patient_id: str, history: History) -> set[str]:
+        """The ids of the surveys that this history leads to."""
+        return set(self._surveys(patient_id, None, history, {}))
+
+    def _unsent(self, patient_id: str) -> list[_Change]:
+        known = surveys.of_patient(patient_id)
+        letters = _letters(known)
+        changes = (_Change("withdrawn", survey, survey, letters.get(survey.survey_id)) for survey in known)
+        return [change for change in changes if _is_withdrawable(change.survey, change.letter, self.now)]
+
+    def _changes(
+        self,
+        patient_id: str,
+        patient: Patient | None,
+        history: History,
+        former: Sequence[History],
+        recent: Iterable[str],
+    ) -> list[_Change]:
+        """What is to be done, withdrawals first.
+
+        Nothing is read of a patient of whom nothing was stored and nobody is to be asked anything.
+        """
+        recent, wanted = set(recent), self._surveys(patient_id, patient, history, {})
+        if not (wanted or recent or any(former)):
+            return []
+        known = {survey.survey_id: survey for survey in surveys.of_patient(patient_id)}
+        looked_for = recent.union(wanted, *(self.survey_ids(patient_id, state) for state in former))
+        known |= surveys.get_many(looked_for - known.keys())
+        if told := _told(known.values()):
+            wanted = self._surveys(patient_id, patient, history, told)
+            known |= surveys.get_many(wanted.keys() - looked_for - known.keys())
+        letters = _letters(known.values())
+
+        asked = _Asked()
+        for survey_id, survey in known.items():
+            if _went_out(survey) or _is_in_hand(letters.get(survey_id), self.now):
+                asked.add(survey)
+
+        # A patient who left gets no new survey, and nobody is asked twice about one visit or at one touchpoint of an
+        # episode, however visits and patients were regrouped.
+        is_gone = patient is not None and (patient.archived or patient.deceased)
+        wanted = {survey_id: survey for survey_id, survey in wanted.items() if not asked.covers(survey)}
+        withdrawn = [
+            _Change("withdrawn", survey, survey, letters.get(survey_id))
+            for survey_id, survey in known.items()
+            if survey_id not in wanted and _is_withdrawable(survey, letters.get(survey_id), self.now)
+        ]
+        rest = [
+            _Change(what, survey, known.get(survey_id), letters.get(survey_id))
+            for survey_id, survey in wanted.items()
+            if (what := _what(known.get(survey_id), survey, letters.get(survey_id), is_gone))
+        ]
+        return [*withdrawn, *rest]
+
+    def _surveys(
+        self, patient_id: str, patient: Patient | None, history: History, told: Mapping[str, Sequence[datetime]]
+    ) -> dict[str, Survey]:
+        found = episodes(history.visits.values(), self.zone_of, history.cases.values(), told)
+        made = (self._survey(patient_id, patient, touchpoint) for touchpoint in derive(found, self.rules, self.delay))
         return {survey.survey_id: survey for survey in made}
 
     def _survey(self, patient_id: str, patient: Patient | None, touchpoint: Touchpoint) -> Survey:
@@ -88,37 +152,102 @@ class FollowUp:
             language=patient.language if patient else Language.ENGLISH,
         )
 
-    def _withdraw(self, survey: Survey, letter: Message | None) -> None:
-        if letter and letter.state in (MessageState.DUE, MessageState.CLAIMED):
-            if not messages.skip(letter.message_id, letter.attempt, WITHDRAWN, self.now):
-                return
-        elif letter and not _is_withdrawn(letter):
-            return
-        if survey.unsent_reason != WITHDRAWN:
-            surveys.mark_unsent(survey.survey_id, WITHDRAWN)
 
-    def _adjust(self, stored: Survey, wanted: Survey, letter: Message | None, is_gone: bool) -> None:
-        if _went_out(stored):
+def _told(known: Iterable[Survey]) -> dict[str, list[datetime]]:
+    """The ends of which the patient was asked, by case."""
+    told: dict[str, list[datetime]] = {}
+    for survey in known:
+        if survey.touchpoint == "discharge" and _went_out(survey):
+            told.setdefault(survey.case_id, []).append(survey.occurred_at)
+    return told
+
+
+def _letters(known: Iterable[Survey]) -> dict[str, Message]:
+    """The messages of the surveys that did not go out, by survey."""
+    found = messages.get_many(_message_id(survey.survey_id) for survey in known if not _went_out(survey))
+    return {letter.survey_id: letter for letter in found.values()}
+
+
+def _withdraw(change: _Change, now: datetime) -> bool:
+    """Whether the survey will not be sent; False if a sender was faster."""
+    survey, letter = change.survey, change.letter
+    if letter and not _is_withdrawn(letter) and not messages.skip(letter.message_id, letter.attempt, WITHDRAWN, now):
+        return False
+    if survey.unsent_reason != WITHDRAWN:
+        surveys.mark_unsent(survey.survey_id, WITHDRAWN)
+    return True
+
+
+def _write(change: _Change) -> None:
+    survey, letter, new = change.survey, change.letter, message_of(change.survey)
+    if change.stored is None:
+        surveys.create(survey)
+        messages.create(new)
+        return
+    if letter is None:
+        messages.create(new)
+    elif letter.state is MessageState.DUE:
+        if _when_and_where(letter) != _when_and_where(new) and not messages.reschedule(new):
             return
-        new = _letter(wanted)
-        if letter is None:
-            if is_gone and stored.unsent_reason:
-                return
-            messages.create(new)
-        elif letter.state is MessageState.DUE:
-            if _when_and_where(letter) != _when_and_where(new) and not messages.reschedule(new):
-                return
-        elif not _is_withdrawn(letter) or is_gone or not messages.revive(new):
-            return
-        if _moved(stored, wanted) != stored:
-            surveys.move(wanted)
+    elif not messages.revive(new):
+        return
+    if _moved(change.stored, survey) != change.stored:
+        surveys.move(survey)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a patient was asked: about which visits, and at which touchpoints of which episodes."""
+
+    by: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+
+    def add(self, survey: Survey) -> None:
+        for key in self._keys(survey):
+            self.by.setdefault(key, set()).add(survey.survey_id)
+
+    def covers(self, survey: Survey) -> bool:
+        """Whether another survey has asked the same."""
+        return any(self.by.get(key, set()) - {survey.survey_id} for key in self._keys(survey))
+
+    @staticmethod
+    def _keys(survey: Survey) -> tuple[tuple[str, ...], ...]:
+        return ("visit", survey.visit_id, survey.touchpoint), ("episode", survey.episode, survey.touchpoint)
+
+
+def _is_in_hand(letter: Message | None, now: datetime) -> bool:
+    """Whether a sender has the message, or nobody will ever send it for what came of that."""
+    if letter is None or letter.state in (MessageState.DUE, MessageState.SKIPPED):
+        return False
+    return letter.state is not MessageState.CLAIMED or letter.lease_until is None or letter.lease_until >= now
+
+
+def _is_withdrawable(survey: Survey, letter: Message | None, now: datetime) -> bool:
+    if _went_out(survey) or _is_in_hand(letter, now):
+        return False
+    if letter is None or _is_withdrawn(letter):
+        return survey.unsent_reason != WITHDRAWN
+    return letter.state is not MessageState.SKIPPED  # for another reason: settled
+
+
+def _what(stored: Survey | None, wanted: Survey, letter: Message | None, is_gone: bool) -> What | None:
+    """What has to become of a survey that the visits lead to; None if it is as it should be, or beyond change."""
+    if stored is None:
+        return None if is_gone else "new"
+    if _went_out(stored):
+        return None
+    if letter is None:
+        return None if is_gone and stored.unsent_reason else "new"
+    if letter.state is MessageState.DUE:
+        stays = _when_and_where(letter) == _when_and_where(message_of(wanted)) and _moved(stored, wanted) == stored
+        return None if stays else "moved"
+    return "new" if _is_withdrawn(letter) and not is_gone else None
 
 
 def _message_id(survey_id: str) -> str:
     return identity.message_id(survey_id, MessageKind.SURVEY)
 
 
-def _letter(survey: Survey) -> Message:
+def message_of(survey: Survey) -> Message:
     return Message(
         message_id=_message_id(survey.survey_id),
         kind=MessageKind.SURVEY,

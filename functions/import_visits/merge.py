@@ -1,19 +1,27 @@
-"""What a file's records change in what is stored: the newest word on a patient, visit or clinic counts."""
+"""What a file's records change in what is stored: the newest word on a patient, visit, case or clinic counts."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import IntEnum
 from typing import Protocol, TypeVar
 
-from shared.domain.episode import Visit
+from shared.domain.episode import Case, Visit
 from shared.domain.patient import Patient
 from shared.domain.settings import ClinicSettings
 
 ATTEMPTS = 5  # when two imports write the same patient at once, each reads again and merges into what it finds
 
-T = TypeVar("T", Patient, Visit, ClinicSettings)
+T = TypeVar("T", Patient, Visit, Case, ClinicSettings)
 R = TypeVar("R")
+
+
+class Outcome(IntEnum):
+    """What a record did; a row with several records did the greatest of them."""
+
+    UNCHANGED = 0
+    UPDATED = 1
+    CREATED = 2
 
 
 class Contended(Exception):
@@ -36,22 +44,22 @@ def is_older(row: Dated, stored: Dated) -> bool:
     return bool(row.uploaded_at and stored.uploaded_at and row.uploaded_at < stored.uploaded_at)
 
 
-def merge_all(stored: T | None, rows: Sequence[R], merge: Callable[[T | None, R], T]) -> tuple[T | None, Counter[str]]:
-    """Merge a file's rows about one thing in their order; also count what each row did.
+def merge_all(stored: T | None, rows: Sequence[R], merge: Callable[[T | None, R], T]) -> tuple[T | None, list[Outcome]]:
+    """Merge a file's rows about one thing in their order; also tell what each row did.
 
     What says nothing new leaves the stored state as it is, its time of upload too. Rows that end where they began (the
-    same contradictory file, again) are all `unchanged`.
+    same contradictory file, again) are all `UNCHANGED`.
     """
-    current, outcomes = stored, Counter[str]()
+    current, outcomes = stored, list[Outcome]()
     for row in rows:
         merged = merge(current, row)
         if current is not None and _say_the_same(merged, current):
-            outcomes["unchanged"] += 1
+            outcomes.append(Outcome.UNCHANGED)
         else:
-            outcomes["updated" if current else "created"] += 1
+            outcomes.append(Outcome.UPDATED if current else Outcome.CREATED)
             current = merged
     if stored is not None and current is not None and _say_the_same(current, stored):
-        return stored, Counter(unchanged=len(rows))
+        return stored, [Outcome.UNCHANGED] * len(rows)
     return current, outcomes
 
 

@@ -40,6 +40,8 @@ class Patient:
     surveyed_for: datetime | None = None  # when its touchpoint occurred
     review_requested_at: datetime | None = None
     review_requested_by: str = ""
+    merged_into: str = ""  # the patient whom this one turned out to be; nobody is mailed under this id again
+    merged_from: frozenset[str] = frozenset()  # ids that turned out to be this patient's
 
 
 @dataclass(frozen=True, slots=True)

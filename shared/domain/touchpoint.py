@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain.episode import Episode
+from shared.domain.episode import Episode, Visit
 
 _RULE = re.compile(r"(evaluation|discharge)|(visit|days_after_evaluation|days_after_discharge|lapsed):([1-9]\d{0,2})")
 
@@ -56,25 +56,16 @@ def derive(episodes: Iterable[Episode], rules: Sequence[TouchpointRule], delay: 
 
 
 def _touchpoint(episode: Episode, rule: TouchpointRule, delay: timedelta) -> Touchpoint | None:
-    after = timedelta(days=rule.n)
-    match rule.kind:
-        case "evaluation":
-            visit, wait = episode.evaluation, delay
-        case "discharge":
-            visit, wait = episode.discharge, delay
-        case "visit":
-            days = episode.first_visits_by_day
-            visit, wait = (days[rule.n - 1] if len(days) >= rule.n else None), delay
-        case "days_after_evaluation":
-            visit, wait = episode.evaluation, after
-        case "days_after_discharge":
-            visit, wait = episode.discharge, after
-        case _:  # lapsed: counted from the last visit, so that each new visit moves it on
-            visit, wait = (None if episode.discharge else episode.last_visit), after
+    visit = _visit(episode, rule)
     if visit is None:
         return None
     ended_at = visit.ended_at or visit.started_at
-    is_later = rule.kind not in ("evaluation", "discharge", "visit")
+    occurred_at, due_at = ended_at, ended_at + delay
+    if rule.kind == "discharge" and episode.discharge and episode.discharge.closed_at:
+        # Its age counts from the care all the same: closing a thousand stale cases at once asks nobody.
+        due_at = max(ended_at, episode.discharge.closed_at) + delay
+    elif rule.kind not in ("evaluation", "discharge", "visit"):
+        occurred_at = due_at = ended_at + timedelta(days=rule.n)
     return Touchpoint(
         name=str(rule),
         episode=episode.name,
@@ -82,6 +73,20 @@ def _touchpoint(episode: Episode, rule: TouchpointRule, delay: timedelta) -> Tou
         visit_id=visit.visit_id,
         clinic_id=visit.clinic_id,
         therapist_id=visit.therapist_id,
-        occurred_at=ended_at + wait if is_later else ended_at,
-        due_at=ended_at + wait,
+        occurred_at=occurred_at,
+        due_at=due_at,
     )
+
+
+def _visit(episode: Episode, rule: TouchpointRule) -> Visit | None:
+    """The visit that the touchpoint is about."""
+    discharge = episode.discharge
+    match rule.kind:
+        case "evaluation" | "days_after_evaluation":
+            return episode.evaluation
+        case "discharge" | "days_after_discharge":
+            return discharge.visit if discharge else None
+        case "visit":
+            return episode.days[rule.n - 1].visit if len(episode.days) >= rule.n else None
+        case _:  # lapsed: counted from the last visit, so that each new visit moves it on
+            return None if discharge else episode.last_visit

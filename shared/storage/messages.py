@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pynamodb.attributes import Attribute, BooleanAttribute
+from pynamodb.attributes import Attribute
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -15,17 +15,11 @@ from pynamodb.transactions import TransactWrite
 
 from shared.domain.message import STEPS, WITHDRAWN, Message, MessageKind, MessageState
 from shared.domain.patient import Address, Patient
-from shared.storage.conditions import condition_failed
+from shared.storage.conditions import condition_failed, is_not, transaction_refused
 from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem, connection
-from shared.storage.patients import pause_began_before
+from shared.storage.patients import NOT_MERGED, pause_began_before
 
 DUE_SHARD = "due#0"
-REFUSED_CODES = {
-    "ConditionalCheckFailed",
-    "TransactionConflict",
-    "ThrottlingError",
-    "ProvisionedThroughputExceeded",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +134,13 @@ def revive(message: Message) -> bool:
     return stored is not None and stored.state is MessageState.DUE
 
 
+def give_to(message_ids: Iterable[str], patient_id: str) -> None:
+    """Make the messages among these ids that exist the patient's, in whatever state they are; steps go on as ever."""
+    for message in get_many(message_ids).values():
+        if message.patient_id != patient_id:
+            _update(message.message_id, [MessageItem.patient_id.set(patient_id)], MessageItem.message_id.exists())
+
+
 def claim(claim: Claim) -> bool:
     """Reserve message, patient, address and survey link in one transaction; False if any of them refuses.
 
@@ -171,8 +172,7 @@ def claim(claim: Claim) -> bool:
                 condition=_answer_unchanged(claim.survey_version),
             )
     except TransactWriteError as error:
-        codes = {reason.code for reason in error.cancellation_reasons if reason}
-        if (codes and codes <= REFUSED_CODES) or error.cause_response_code == "TransactionInProgressException":
+        if transaction_refused(error):
             return False
         raise
     return True
@@ -190,15 +190,14 @@ def _answer_unchanged(version: int) -> Condition:
     return SurveyItem.version == version if version else unanswered
 
 
-def _is_not(flag: BooleanAttribute) -> Condition:
-    unset: Condition = flag.does_not_exist() | (flag == False)  # noqa: E712 (an expression, not a comparison)
-    return unset
-
-
 def _reserve_patient(transaction: TransactWrite, claim: Claim) -> None:
     item, message = PatientItem, claim.message
     mailable: Condition = (
-        (item.email == claim.patient.email) & _is_not(item.opted_out) & _is_not(item.hold) & _is_not(item.deceased)
+        (item.email == claim.patient.email)
+        & is_not(item.opted_out)
+        & is_not(item.hold)
+        & is_not(item.deceased)
+        & NOT_MERGED
     )
     key = item(claim.patient.patient_id)
     match message.kind:
@@ -230,7 +229,7 @@ def _reserve_patient(transaction: TransactWrite, claim: Claim) -> None:
 
 def _reserve_address(transaction: TransactWrite, claim: Claim) -> None:
     item = AddressItem
-    good: Condition = _is_not(item.bounced) & _is_not(item.complained)
+    good: Condition = is_not(item.bounced) & is_not(item.complained)
     if claim.message.kind is not MessageKind.SURVEY:
         transaction.condition_check(item, claim.address.address_key, condition=good)
         return

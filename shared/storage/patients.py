@@ -1,19 +1,33 @@
-"""Patients."""
+"""Patients. Whoever turned out to be somebody else is found under either id: as the one they are now."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.attributes import Attribute
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
 
 from shared.domain.patient import Language, Patient
-from shared.storage.conditions import condition_failed
-from shared.storage.models import PatientItem
+from shared.storage.conditions import condition_failed, is_not, transaction_refused
+from shared.storage.models import PatientItem, connection
+
+NOT_MERGED: Condition = PatientItem.merged_into.does_not_exist()
+_FLAGS = ("opted_out", "hold", "deceased")  # of either of two patients who turn out to be one, they hold for both
 
 
 def get(patient_id: str) -> Patient | None:
-    """The patient as last written, or None."""
+    """The patient as last written, or None; has another id if the two were merged."""
+    patient = get_exactly(patient_id)
+    while patient and patient.merged_into:
+        patient = get_exactly(patient.merged_into)
+    return patient
+
+
+def get_exactly(patient_id: str) -> Patient | None:
+    """The item of this very id, also if the patient turned out to be another."""
     try:
         return to_patient(PatientItem.get(patient_id, consistent_read=True))
     except DoesNotExist:
@@ -21,9 +35,21 @@ def get(patient_id: str) -> Patient | None:
 
 
 def get_many(patient_ids: Iterable[str], *, consistent: bool = False) -> dict[str, Patient]:
-    """The patients among these ids that exist, by id."""
-    found = PatientItem.batch_get(sorted(set(patient_ids)), consistent_read=consistent)
-    return {item.patient_id: to_patient(item) for item in found}
+    """The patients among these ids that exist, by the id asked for, whatever id they have since a merge."""
+    wanted = set(patient_ids)
+    found: dict[str, Patient] = {}
+    missing = wanted
+    while missing:
+        items = PatientItem.batch_get(sorted(missing), consistent_read=consistent)
+        found |= {item.patient_id: to_patient(item) for item in items}
+        missing = {patient.merged_into for patient in found.values() if patient.merged_into} - found.keys()
+    return {patient_id: _now(found[patient_id], found) for patient_id in wanted & found.keys()}
+
+
+def _now(patient: Patient, found: dict[str, Patient]) -> Patient:
+    while patient.merged_into:
+        patient = found[patient.merged_into]
+    return patient
 
 
 def put_record(patient: Patient, seen: Patient | None) -> bool:
@@ -52,16 +78,64 @@ def put_record(patient: Patient, seen: Patient | None) -> bool:
 
 def opt_out(patient_id: str) -> bool:
     """Never mail this patient again, known or not; False if that was said before."""
-    is_new = PatientItem.opted_out.does_not_exist() | (PatientItem.opted_out == False)  # noqa: E712 (an expression)
-    return _update(patient_id, [PatientItem.opted_out.set(True)], is_new)
+    if _update(patient_id, [PatientItem.opted_out.set(True)], is_not(PatientItem.opted_out) & NOT_MERGED):
+        return True
+    patient = get(patient_id)
+    return patient is not None and patient.patient_id != patient_id and opt_out(patient.patient_id)
+
+
+def merge(retired: Patient, survivor: Patient) -> bool:
+    """Make one patient of two, all at once: the survivor takes over every reason not to be mailed, or not yet.
+
+    False if either was mailed, opted out or merged since they were read.
+    """
+    taken_over: list[Action] = [PatientItem.merged_from.add({retired.patient_id, *retired.merged_from})]
+    taken_over += [getattr(PatientItem, flag).set(True) for flag in _FLAGS if getattr(retired, flag)]
+    if retired.surveyed_at and (survivor.surveyed_at is None or survivor.surveyed_at < retired.surveyed_at):
+        taken_over += _set_all(retired, "surveyed_at", "surveyed_by", "surveyed_for")
+    asked_at = survivor.review_requested_at
+    if retired.review_requested_at and (asked_at is None or asked_at < retired.review_requested_at):
+        taken_over += _set_all(retired, "review_requested_at", "review_requested_by")
+    try:
+        with TransactWrite(connection=connection()) as transaction:
+            transaction.update(
+                PatientItem(survivor.patient_id), actions=taken_over, condition=_same_history(survivor) & NOT_MERGED
+            )
+            transaction.update(
+                PatientItem(retired.patient_id),
+                actions=[PatientItem.merged_into.set(survivor.patient_id), PatientItem.archived.set(True)],
+                condition=_same_history(retired) & NOT_MERGED,
+            )
+    except TransactWriteError as error:
+        if transaction_refused(error):
+            return False
+        raise
+    return True
+
+
+def _set_all(patient: Patient, *names: str) -> list[Action]:
+    return [getattr(PatientItem, name).set(value) for name in names if (value := getattr(patient, name))]
+
+
+def _same_history(seen: Patient) -> Condition:
+    """Whether nobody was mailed, opted out or put on hold since."""
+    condition: Condition = _same(PatientItem.surveyed_at, seen.surveyed_at)
+    condition &= _same(PatientItem.review_requested_at, seen.review_requested_at)
+    for flag in _FLAGS:
+        if not getattr(seen, flag):
+            condition &= is_not(getattr(PatientItem, flag))
+    return condition
+
+
+def _same(attribute: Attribute[Any], value: object) -> Condition:
+    same: Condition = attribute == value
+    return same if value else attribute.does_not_exist()
 
 
 def _unchanged(seen: Patient | None) -> Condition:
-    if seen is None:
-        return PatientItem.uploaded_at.does_not_exist()
-    if seen.uploaded_at is None:  # made by an opt-out, before any file named the patient
-        return PatientItem.uploaded_at.does_not_exist()
-    unchanged: Condition = PatientItem.uploaded_at == seen.uploaded_at
+    if seen is None or seen.uploaded_at is None:  # made by an opt-out or a merge, before any file named the patient
+        return PatientItem.uploaded_at.does_not_exist() & NOT_MERGED
+    unchanged: Condition = (PatientItem.uploaded_at == seen.uploaded_at) & NOT_MERGED
     if seen.updated_at:
         unchanged &= PatientItem.updated_at == seen.updated_at
     return unchanged
@@ -99,6 +173,8 @@ def to_patient(item: PatientItem) -> Patient:
         surveyed_for=item.surveyed_for,
         review_requested_at=item.review_requested_at,
         review_requested_by=item.review_requested_by or "",
+        merged_into=item.merged_into or "",
+        merged_from=frozenset(item.merged_from or ()),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from moto import backends, mock_aws
 
 from shared import config
-from shared.storage import models, settings
+from shared.storage import models, names, settings
 from tests.fakes import FakeMailer
 
 _MODELS = (
@@ -45,6 +45,7 @@ def aws(moto: None) -> None:
     secrets_client().create_secret(Name=os.environ["HASH_KEY_SECRET"], SecretString="0" * 64)
     config.practice.cache_clear()
     settings._kept.clear()
+    names._kept.clear()
 
 
 @cache

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.episode import Episode, Visit, VisitKind, VisitStatus, episodes
+from shared.domain.episode import Discharge, Episode, Visit, VisitKind, VisitStatus, episodes
 from tests.builders import MONDAY_NOON, a_visit
 
 NEW_YORK, PHOENIX = ZoneInfo("America/New_York"), ZoneInfo("America/Phoenix")
@@ -52,7 +52,7 @@ def test_the_order_of_arrival_changes_nothing(history, random):
 
 @given(histories)
 def test_every_completed_visit_is_in_exactly_one_episode_and_no_other_is(history):
-    found = sorted(visit.visit_id for episode in of(*history) for visit in episode.visits)
+    found = sorted(visit.visit_id for episode in of(*history) for day in episode.days for visit in day.entries)
     assert found == sorted(visit.visit_id for visit in history if visit.counts)
 
 
@@ -65,18 +65,17 @@ def test_no_two_episodes_share_a_name(history):
 @given(histories)
 def test_a_visit_is_counted_once_for_each_clinic_local_date(history):
     for episode in of(*history):
-        days = [visit.started_at.astimezone(ZONES[visit.clinic_id]).date() for visit in episode.visits]
-        assert len(episode.first_visits_by_day) == len(set(days))
-        starts = [visit.started_at for visit in episode.first_visits_by_day]
-        assert starts == sorted(starts)
+        visits = [visit for day in episode.days for visit in day.entries]
+        dates = {visit.started_at.astimezone(ZONES[visit.clinic_id]).date() for visit in visits}
+        assert [day.date for day in episode.days] == sorted(dates)
 
 
 @given(histories)
 def test_an_episode_never_holds_an_evaluation_after_its_discharge(history):
     for episode in of(*history):
-        if episode.discharge:
-            after = episode.visits[episode.visits.index(episode.discharge) :]
-            assert all(visit.kind is not VisitKind.EVALUATION for visit in after)
+        discharges = [day.date for day in episode.days if day.of(VisitKind.DISCHARGE)]
+        evaluations = [day.date for day in episode.days if day.of(VisitKind.EVALUATION)]
+        assert not discharges or not evaluations or max(evaluations) <= min(discharges)
 
 
 def test_cancelled_missed_scheduled_and_removed_visits_do_not_count():
@@ -88,15 +87,15 @@ def test_the_clinic_s_midnight_parts_the_days():
     late = a_visit("late", started_at=datetime(2026, 3, 3, 4, 59, tzinfo=UTC))  # 23:59 in New York, still Monday
     early = a_visit("early", started_at=datetime(2026, 3, 3, 5, 0, tzinfo=UTC))  # 00:00 on Tuesday
     (episode,) = of(on(0), late, early)
-    assert [visit.visit_id for visit in episode.first_visits_by_day] == ["v0", "early"]
+    assert [day.visit.visit_id for day in episode.days] == ["v0", "early"]
 
 
 def test_each_clinic_counts_by_its_own_calendar():
     moment = datetime(2026, 3, 3, 6, 30, tzinfo=UTC)  # Tuesday in New York, Monday in Phoenix
     (episode,) = of(on(0), a_visit("west", clinic_id="west", started_at=moment))
-    assert len(episode.first_visits_by_day) == 1
+    assert len(episode.days) == 1
     (episode,) = of(on(0), a_visit("north", clinic_id="north", started_at=moment))
-    assert len(episode.first_visits_by_day) == 2
+    assert len(episode.days) == 2
 
 
 def test_the_days_of_a_clock_change_count_as_one_day_each():
@@ -106,16 +105,16 @@ def test_the_days_of_a_clock_change_count_as_one_day_each():
     spring = [at_local("s1", "2026-03-08T00:30"), at_local("s2", "2026-03-08T23:30")]  # a day of 23 hours
     autumn = [at_local("a1", "2026-11-01T00:10"), at_local("a2", "2026-11-01T23:50")]  # a day of 25 hours
     (episode,) = of(*spring, *autumn)
-    assert [visit.visit_id for visit in episode.first_visits_by_day] == ["s1", "a1"]
+    assert [day.visit.visit_id for day in episode.days] == ["s1", "a1"]
 
 
-def test_an_evaluation_after_a_discharge_begins_a_new_episode_named_by_it():
+def test_an_evaluation_after_a_discharge_begins_a_new_episode_named_by_its_day():
     evaluation, discharge = on(0, kind=VisitKind.EVALUATION), on(5, kind=VisitKind.DISCHARGE)
     again = on(30, "again", kind=VisitKind.EVALUATION)
     first, second = of(evaluation, discharge, again, on(31))
-    assert (first.name, second.name) == ("case:c1", "visit:again")
-    assert [visit.visit_id for visit in second.visits] == ["again", "v31"]
-    assert second.first_visits_by_day[0] == again
+    assert (first.name, second.name) == ("case:c1", "from:2026-04-01:c1")
+    assert [day.visit.visit_id for day in second.days] == ["again", "v31"]
+    assert second.evaluation == again
 
 
 def test_a_second_evaluation_without_discharge_stays_in_the_episode():
@@ -125,7 +124,7 @@ def test_a_second_evaluation_without_discharge_stays_in_the_episode():
 
 def test_visits_after_a_discharge_stay_in_the_episode_and_its_first_discharge_counts():
     (episode,) = of(on(0), on(5, kind=VisitKind.DISCHARGE), on(6), on(8, kind=VisitKind.DISCHARGE))
-    assert episode.discharge == on(5, kind=VisitKind.DISCHARGE)
+    assert episode.discharge == Discharge(on(5, kind=VisitKind.DISCHARGE))
     assert episode.last_visit.visit_id == "v8"
 
 

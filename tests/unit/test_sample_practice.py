@@ -84,7 +84,7 @@ def test_every_patient_is_in_the_state_it_is_listed_under(sample):
     assert set(sample.states.values()) == set(State)
     for patient_id, state in sample.states.items():
         course = found[patient_id]
-        days = [len(episode.first_visits_by_day) for episode in course]
+        days = [len(episode.days) for episode in course]
         discharged = [episode.discharge is not None for episode in course]
         idle = NOW - course[-1].last_visit.started_at if course else timedelta()
         assert {

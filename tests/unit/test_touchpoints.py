@@ -87,14 +87,14 @@ def test_only_the_first_discharge_is_asked_about_until_a_new_evaluation():
     found = touchpoints(course, "discharge")
     assert {name: touchpoint.visit_id for name, touchpoint in found.items()} == {
         "case:c1 discharge": "v5",
-        "visit:v30 discharge": "v40",
+        "from:2026-04-01:c1 discharge": "v40",
     }
 
 
 def test_the_count_begins_again_with_a_new_episode():
     first = [on(day) for day in range(3)] + [on(3, kind=VisitKind.DISCHARGE)]
     second = [on(30, kind=VisitKind.EVALUATION), on(31)]
-    assert touchpoints([*first, *second], "visit:2")["visit:v30 visit:2"].visit_id == "v31"
+    assert touchpoints([*first, *second], "visit:2")["from:2026-04-01:c1 visit:2"].visit_id == "v31"
 
 
 def test_days_after_a_visit_are_counted_from_its_end():
