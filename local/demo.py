@@ -22,8 +22,10 @@ from typing import IO, Any, NoReturn
 from local.processes import NotReady, Processes, wait_until
 from local.sample_practice import PATIENTS, SamplePractice, generate
 from local.stack import STATE, Stack, StackFailed, down, up
+from local.staff import Person
 from local.template import ROOT
 from shared.domain.clock import format_instant
+from shared.domain.staff import Role
 
 DEMO_STATE = STATE / "demo"
 PARAMETERS = {
@@ -34,6 +36,11 @@ PARAMETERS = {
     "AdminAddresses": "admin@larkmere.example",
     "ReviewLinks": "https://reviews.example/larkmere",
 }
+PEOPLE = (
+    Person("Olive Owens", "owner@larkmere.example", "Larkmere-owner-1", Role.OWNER),
+    Person("Adrian Marsh", "harbor@larkmere.example", "Larkmere-harbor-1", Role.CLINIC_ADMIN, ("harbor",)),
+    Person("Maren Ashgrove", "maren@larkmere.example", "Larkmere-maren-1", Role.THERAPIST, therapist_id="T-01"),
+)
 _INTAKE_SECONDS = 180
 
 
@@ -55,7 +62,7 @@ class Progress:
 def start(state: Path, now: datetime, patients: int, progress: Progress) -> Stack:
     """Bring up the stack with the sample practice as it stands at this moment."""
     progress.tell("Deploying the template to this machine …")
-    stack = up(state, PARAMETERS)
+    stack = up(state, PARAMETERS, people=PEOPLE)
     progress.tell(f"The stack is up: {len(stack.functions)} functions, {len(stack.tables)} tables.")
     sample = generate(now, patients)
     _import(stack, "settings/clinics.csv", sample.clinics_csv, progress)
@@ -201,8 +208,10 @@ def run(state: Path, now: datetime, patients: int) -> int:
     try:
         stack = start(state, now, patients, progress)
         progress.tell("Ready.")
+        signed_in = "\n".join(f"    as {person['email']:<23} {person['password']}" for person in stack.staff)
         print(
             f"\n  Open this page      {stack.public_url}/\n"
+            f"  Dashboard           {stack.dashboard_url}/ - sign in\n{signed_in}\n"
             f"  Mails as JSON       {stack.mailbox_url}/messages.json\n"
             f"  AWS endpoint        {stack.endpoint_url}\n\n"
             "Ctrl-C ends the demo and everything in it.",

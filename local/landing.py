@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from local.desk import Done, Mail, Overview, Scores, kinds_due, to_json
 from local.stack import Stack
 from shared.domain.score import nps
+from shared.domain.staff import Role
 
 _PAGES = Path(__file__).parent / "pages"
 _LATEST = 6  # mails of each kind
@@ -37,6 +38,8 @@ def landing(stack: Stack, overview: Overview, mails: Sequence[Mail], done: Done 
     content = _fill(
         "landing.html",
         picture=_template("loop.svg"),
+        dashboard=stack.dashboard_url,
+        staff=_staff(stack),
         done=_done(done) if done else _NOTHING,
         clock=_moment(overview.clock),
         due=_due(overview),
@@ -79,6 +82,17 @@ def opened(number: str, mail: Mail, zone: tzinfo) -> str:
 def message(title: str, text: str) -> str:
     """A page with one sentence on it."""
     return _page(title, Markup('<h1 class="page-title">{}</h1><p>{}</p>').format(title, text))
+
+
+def _staff(stack: Stack) -> Markup:
+    roles = {Role.OWNER: "Owner", Role.CLINIC_ADMIN: "Admin of one clinic", Role.THERAPIST: "Therapist"}
+    rows = _NOTHING.join(
+        Markup("<dt>{}, {}</dt><dd><code>{}</code> <code>{}</code></dd>").format(
+            roles[Role(person["role"])], person["name"], person["email"], person["password"]
+        )
+        for person in stack.staff
+    )
+    return Markup('<dl class="addresses">{}</dl>').format(rows)
 
 
 def _done(done: Done) -> Markup:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -29,8 +29,10 @@ from botocore.exceptions import ClientError
 
 from infra.build import build, for_interpreter
 from local.processes import NotReady, Processes, wait_until
+from local.staff import Person, add_person
 from local.template import ROOT, functions, load_template
 from local.verify import missing_parts
+from shared.domain.staff import Role
 
 STATE = ROOT / ".local"
 REGION = "us-east-1"
@@ -46,6 +48,7 @@ PRESET = {
     "ReviewLinks": "https://reviews.example/riverside",
     "SchedulesEnabled": "false",
 }
+PEOPLE = (Person("Olive Owens", "owner@riverside.example", "Riverside-owner-1", Role.OWNER),)
 _ARTIFACTS = "careloop-artifacts"
 # ministack has no option for being recognised; the state folder comes as the last argument.
 _RUN_MINISTACK = "import sys; from ministack.app import main; sys.argv = ['ministack']; main()"
@@ -68,6 +71,7 @@ class Stack:
     outputs: dict[str, str]
     patient_api_url: str
     staff_api_url: str
+    staff: list[dict[str, str]]  # who may sign in to the dashboard: name, role, email and password
     functions: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
 
@@ -93,10 +97,16 @@ class Stack:
         return found
 
 
-def up(state: Path = STATE, parameters: Mapping[str, str] | None = None, *, iam: bool = False) -> Stack:
+def up(
+    state: Path = STATE,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    iam: bool = False,
+    people: Sequence[Person] = PEOPLE,
+) -> Stack:
     """Start everything afresh and deploy the template; leave nothing running if that fails.
 
-    `iam` makes the emulator refuse what the functions' roles do not allow.
+    `iam` makes the emulator refuse what the functions' roles do not allow. `people` may sign in to the dashboard.
     """
     down(state)
     state.mkdir(parents=True, exist_ok=True)
@@ -110,6 +120,10 @@ def up(state: Path = STATE, parameters: Mapping[str, str] | None = None, *, iam:
             _leave_out_what_the_emulator_cannot_judge(template)
         own = {"PublicBaseUrl": public_url, "DashboardBaseUrl": dashboard_url}
         stack = _deploy(endpoint, public_url, dashboard_url, template, {**PRESET, **own, **(parameters or {})})
+        for person in people:
+            add_person(stack.client("cognito-idp"), stack.outputs["StaffPoolId"], person)
+            stack.staff.append({"name": person.name, "role": person.role.value, "email": person.email})
+            stack.staff[-1]["password"] = person.password
     except BaseException:
         processes.end()
         raise
@@ -327,6 +341,7 @@ def _wait_for_stack(endpoint: str, public_url: str, dashboard_url: str, template
         dashboard_url=dashboard_url,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         patient_api_url=f"{endpoint}/_aws/execute-api/{physical['PatientApi']}/live",
+        staff=[],
         staff_api_url=f"{endpoint}/_aws/execute-api/{physical['StaffApi']}/live",
         functions={name: physical[name] for name in functions(template)},
         tables={name: physical[name] for name in template["Resources"] if name.endswith("Table")},
@@ -430,6 +445,8 @@ def main() -> int:
     print(
         f"The local stack is up.\n  pages and mailbox  {stack.public_url}\n  dashboard          {stack.dashboard_url}"
     )
+    for person in stack.staff:
+        print(f"    sign in as       {person['email']}  {person['password']}")
     print(f"  AWS endpoint       {stack.endpoint_url}")
     print(f"  described in       {STATE.name}/stack.json\nEnd it with: make down")
     return 0

@@ -19,8 +19,8 @@ _numbers = itertools.count(1)
 def somebody(stack: Stack, role: Role = Role.OWNER, *clinics: str, therapist_id: str = "") -> Person:
     """A new person of the staff, who may sign in."""
     number = next(_numbers)
-    person = Person(f"Robin Reyes {number}", f"robin.{number}@staff.example", PASSWORD, role)
-    add_person(stack, person, clinics=clinics, therapist_id=therapist_id)
+    person = Person(f"Robin Reyes {number}", f"robin.{number}@staff.example", PASSWORD, role, clinics, therapist_id)
+    add_person(stack.client("cognito-idp"), stack.outputs["StaffPoolId"], person)
     return person
 
 

@@ -1,10 +1,12 @@
 """Signing in to the dashboard on the deployed stack: user pool, gateway, function, table and role together."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from local.stack import Stack
+from local.staff import Person
 from shared.domain.staff import Role
 from tests.integration.staff import HttpBrowser, somebody
 
@@ -56,7 +58,7 @@ def test_a_code_works_once_and_only_in_the_browser_that_asked_for_it(stack: Stac
 
 def test_a_wrong_password_gives_no_code(stack: Stack) -> None:
     person, browser = somebody(stack), HttpBrowser(stack)
-    wrong = type(person)(person.name, person.email, "Wrong-horse-7", person.role)
+    wrong = replace(person, password="Wrong-horse-7")
     assert browser.submit_password(browser.to_sign_in_page(), wrong).status == 200
 
 
@@ -77,6 +79,12 @@ def test_every_role_has_a_first_page(stack: Stack, role: Role) -> None:
     page = HttpBrowser(stack).sign_in(somebody(stack, role, "north", therapist_id="t1"))
     assert page.status == 200
     assert 'aria-current="page"' in page.body
+
+
+def test_whoever_the_stack_names_may_sign_in(stack: Stack) -> None:
+    [owner] = stack.staff
+    person = Person(owner["name"], owner["email"], owner["password"], Role(owner["role"]))
+    assert owner["name"] in HttpBrowser(stack).sign_in(person).body
 
 
 def test_the_dashboard_is_an_address_of_its_own_and_says_so(stack: Stack) -> None:

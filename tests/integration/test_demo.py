@@ -18,7 +18,10 @@ import pytest
 
 from local.processes import Processes, wait_until
 from local.stack import Stack, read_stack
+from local.staff import Person
 from local.template import ROOT
+from shared.domain.staff import Role
+from tests.integration.staff import HttpBrowser
 
 PATIENTS = 40
 RUN = "import sys; from pathlib import Path; from local import demo; sys.exit(demo.main(Path(sys.argv[1]), {}))"
@@ -116,6 +119,20 @@ def test_the_page_shows_each_clinic_the_funnel_what_is_due_and_the_mailbox(demo:
     assert "/mailbox/1" in page
     assert demo.stack.endpoint_url in page
     assert "<script" not in page
+
+
+def test_the_page_leads_to_the_dashboard_and_says_how_to_sign_in(demo: Demo) -> None:
+    page, stack = demo.page(), demo.stack
+    assert f'href="{stack.dashboard_url}/"' in page
+    assert {person["role"] for person in stack.staff} == set(Role)
+    for person in stack.staff:
+        assert person["email"] in page
+        assert person["password"] in page
+        assert person["password"] in demo.said.read_text()
+        signed_in = HttpBrowser(stack).sign_in(
+            Person(person["name"], person["email"], person["password"], Role(person["role"]))
+        )
+        assert person["name"] in signed_in.body
 
 
 def test_its_progress_tells_counts_and_seconds(demo: Demo) -> None:

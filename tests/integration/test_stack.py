@@ -156,7 +156,8 @@ def test_what_the_emulator_leaves_out_fails_the_start(stack: Stack) -> None:
     resources = template["Resources"]
     resources["PatientApi2"] = {"Type": "AWS::ApiGateway::RestApi"}
     answer = resources["RecordResponseFunction"]["Properties"]["Events"]
-    answer["Delete"] = {"Type": "Api", "Properties": {"Method": "delete", "Path": "/s/{token}"}}
+    api = {"RestApiId": {"Ref": "PatientApi"}}
+    answer["Delete"] = {"Type": "Api", "Properties": {**api, "Method": "delete", "Path": "/s/{token}"}}
     stream = resources["AlertStaffFunction"]["Properties"]["Events"]["Answer"]["Properties"]
     stream["FilterCriteria"]["Filters"][0]["Pattern"] = "{}"
     schedule = resources["SendSurveyFunction"]["Properties"]["Events"]["EveryTenMinutes"]["Properties"]
