@@ -56,11 +56,10 @@ def _of_course(patient_id: str, course: Course, visit_numbers: tuple[int, ...]) 
                 moments[f"visit:{n}"] = days[n - 1], days[n - 1][0].end
         if discharged := [day for day in days if _says(day, Note.DISCHARGE)]:
             moments["discharge"] = discharged[0], discharged[0][0].end
-        elif before := [day for day in days if course.closed and _is_by(day, course.closed)]:
-            last, is_followed = before[-1], number < len(episodes) and _is_by(episodes[number][0], course.closed)
-            if course.closed and not is_followed:
-                is_same_day = last[0].day == _day_of(course.closed, last)
-                moments["discharge"] = last, last[0].end if is_same_day else course.closed.moment
+        elif course.closed and _is_by(days[0], course.closed) and not _is_by_next(episodes[number:], course.closed):
+            last = [day for day in days if _is_by(day, course.closed)][-1]
+            is_same_day = last[0].day == _day_of(course.closed, last)
+            moments["discharge"] = last, last[0].end if is_same_day else max(last[0].end, course.closed.moment)
         for touchpoint, (day, moment) in moments.items():
             where, who = day[0].clinic.clinic_id, day[0].therapist.therapist_id
             due_at = moment.astimezone(UTC) + DELAY
@@ -84,6 +83,10 @@ def _is_over(episode: list[Visits], next_day: Visits, course: Course) -> bool:
         return True
     closed = course.closed
     return bool(closed and _is_by(episode[0], closed) and not _is_by(next_day, closed))
+
+
+def _is_by_next(later: list[list[Visits]], closing: Closing) -> bool:
+    return bool(later and _is_by(later[0][0], closing))
 
 
 def _is_by(day: Visits, closing: Closing) -> bool:

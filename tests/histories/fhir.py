@@ -13,7 +13,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from shared.domain.intake import IntakeRules, Marks
+from shared.domain.intake import RuleChange
 from tests.histories.history import (
     Appointment,
     Clinic,
@@ -233,22 +233,17 @@ def encode_bundle(_table: str, rows: Iterable[Resource], manner: Random) -> Iter
     yield f"\n{ending}\n".encode()
 
 
+def sayable_unmapped(practice: Practice) -> Practice:
+    """Without a word on what the types of encounters mean, the first of a case is its evaluation."""
+    return without_notes(sayable(practice), Note.EVALUATION)
+
+
 _TABLES = ("Encounter", "Patient", "EpisodeOfCare", "Appointment", "Practitioner", "Location")
-_MAPPED = IntakeRules(
-    fhir_types=Marks(
-        frozenset({f"{VISIT_TYPES}|{CODES[Note.EVALUATION]}".lower()}),
-        frozenset({f"{VISIT_TYPES}|{CODES[Note.DISCHARGE]}".lower()}),
-    )
+_MAPPED = (
+    RuleChange("fhir", "evaluation_types", f"{VISIT_TYPES}|{CODES[Note.EVALUATION]}"),
+    RuleChange("fhir", "discharge_types", f"{VISIT_TYPES}|{CODES[Note.DISCHARGE]}"),
 )
 
 NDJSON = Format("fhir", _TABLES, of_practice, of_story, encode_lines, sayable, _MAPPED, "ndjson")
-BUNDLES = Format("fhir-bundle", _TABLES, of_practice, of_story, encode_bundle, sayable, _MAPPED, "json")
-UNMAPPED = Format(
-    "fhir-unmapped",
-    _TABLES,
-    of_practice,
-    of_story,
-    encode_lines,
-    lambda practice: without_notes(sayable(practice), Note.EVALUATION),
-    IntakeRules(),
-)
+BUNDLES = replace(NDJSON, name="fhir-bundle", encode=encode_bundle, extension="json")
+UNMAPPED = replace(NDJSON, name="fhir-unmapped", sayable=sayable_unmapped, choices=())

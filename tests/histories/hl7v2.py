@@ -12,7 +12,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from shared.domain.intake import IntakeRules, Marks
+from shared.domain.intake import RuleChange
 from tests.histories.history import Appointment, Clinic, Course, Fate, Note, Person, Practice, Story, Therapist
 from tests.histories.writing import Format, Said, at_any_offset, without_notes
 
@@ -199,20 +199,15 @@ def encode(_table: str, rows: Iterable[Segments], manner: Random) -> Iterator[by
         yield f"BTS|{sent}{line_end}FTS|1{line_end}".encode()
 
 
-_MAPPED = IntakeRules(
-    hl7_types=Marks(frozenset({CODES[Note.EVALUATION].lower()}), frozenset({CODES[Note.DISCHARGE].lower()}))
+def sayable_unmapped(practice: Practice) -> Practice:
+    """Without a word on what the codes of visits mean, no visit is known as an evaluation or discharge."""
+    return without_notes(sayable(practice), Note.TREATMENT)
+
+
+_MAPPED = (
+    RuleChange("hl7", "evaluation_types", CODES[Note.EVALUATION]),
+    RuleChange("hl7", "discharge_types", CODES[Note.DISCHARGE]),
 )
 
 FORMAT = Format("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7", is_feed=True)
-UNMAPPED = Format(
-    *(
-        "hl7-unmapped",
-        ("messages",),
-        of_practice,
-        of_story,
-        encode,
-        lambda practice: without_notes(sayable(practice), Note.TREATMENT),
-    ),
-    extension="hl7",
-    is_feed=True,
-)
+UNMAPPED = replace(FORMAT, name="hl7-unmapped", sayable=sayable_unmapped, choices=())

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from random import Random
 from typing import Any
 
-from shared.domain.intake import IntakeRules
+from shared.domain.intake import RuleChange
 from tests.histories.history import Appointment, Clinic, Course, Fate, Note, Practice, Story, Therapist
 from tests.histories.writing import Format, Said, csv_of, with_days_of_closing
 
@@ -172,7 +172,11 @@ def encode(table: str, rows: Iterable[Any], manner: Random) -> Iterator[bytes]:
     return csv_of(rows, COLUMNS[table], manner)
 
 
-_RENAMED = {"patients.email": "Contact: E-Mail", "cases.closed_date": "Done on", "patients.last_name": "Name, last"}
+_RENAMED = (
+    RuleChange("webpt", "column:patients.email", "Contact: E-Mail"),
+    RuleChange("webpt", "column:cases.closed_date", "Done on"),
+    RuleChange("webpt", "column:patients.last_name", "Name, last"),
+)
 _NAMES_HERE = {"email": "Contact: E-Mail", "case_closed_date": "Done on", "last_name": "Name, last"}
 
 
@@ -185,6 +189,4 @@ def encode_renamed(table: str, rows: Iterable[Any], manner: Random) -> Iterator[
 _TABLES = ("Charges", "Appointments", "Patients", "Cases")
 
 FORMAT = Format("webpt", _TABLES, of_practice, of_story, encode, sayable)
-RENAMED = Format(
-    "webpt-renamed", _TABLES, of_practice, of_story, encode_renamed, sayable, IntakeRules(webpt_columns=_RENAMED)
-)
+RENAMED = Format("webpt-renamed", _TABLES, of_practice, of_story, encode_renamed, sayable, _RENAMED)

@@ -5,13 +5,13 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from shared.domain.intake import IntakeRules
+from shared.domain.intake import IntakeRules, RuleChange, rules_of
 from tests.histories.history import Clinic, Course, Note, Practice, Story, Therapist, Told
 
 Said = tuple[str, Any]
@@ -39,9 +39,14 @@ class Format(Told):
     of_story: Callable[[Story, Random], Iterator[Said]]
     encode: Callable[[str, Iterable[Any], Random], Iterator[bytes]]
     sayable: Callable[[Practice], Practice]  # the truth as far as this format can say it
-    rules: IntakeRules = field(default_factory=IntakeRules)
+    choices: tuple[RuleChange, ...] = ()  # what the practice sets so that its exports are understood
     extension: str = "csv"
     is_feed: bool = False  # rows tell what changed, so they come in order, and some in a file of their own
+
+    @property
+    def rules(self) -> IntakeRules:
+        """How the practice's exports are read."""
+        return rules_of(self.choices)
 
     def __repr__(self) -> str:
         return self.name
@@ -101,12 +106,12 @@ def csv_of(rows: Iterable[dict[str, str]], columns: Sequence[str], manner: Rando
     """A CSV file: columns in any order, line ends and quotation marks as the writing program has them."""
     names = manner.sample(columns, len(columns))
     line_end = manner.choice(("\n", "\r\n"))
-    quoting = csv.QUOTE_ALL if manner.random() < 0.5 else csv.QUOTE_MINIMAL
+    dialect = manner.choice((csv.excel, csv.unix_dialect))  # with quotation marks where needed, or everywhere
     mark = manner.choice((b"", b"\xef\xbb\xbf"))
 
     def line(cells: Iterable[str]) -> bytes:
         text = io.StringIO()
-        csv.writer(text, lineterminator=line_end, quoting=quoting).writerow(cells)
+        csv.writer(text, dialect, lineterminator=line_end).writerow(cells)
         return text.getvalue().encode()
 
     yield mark + line(names)

@@ -47,7 +47,7 @@ def test_fhir_knows_every_resource(practice, manner):
 @given(practices(), manners)
 def test_fhir_knows_every_bundle(practice, manner):
     for _, content in _contents(fhir.BUNDLES, practice, manner):
-        bundle = get_fhir_model_class("Bundle").model_validate_json(content)
+        bundle: Any = get_fhir_model_class("Bundle").model_validate_json(content)
         assert bundle.entry
         assert all(entry.resource.id in entry.fullUrl for entry in bundle.entry)
 

@@ -1,0 +1,154 @@
+"""The same practice, whatever EMR wrote it down: the same people are asked about the same moments."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.import_visits.readers import recognise
+from functions.import_visits.records import (
+    CaseRecord,
+    Context,
+    MergeRecord,
+    PatientRecord,
+    Record,
+    Refusal,
+    Row,
+    VisitRecord,
+)
+from shared.domain.episode import Case, Visit, episodes
+from shared.domain.patient import Patient
+from shared.domain.touchpoint import derive, parse_touchpoints
+from tests.histories import FORMATS
+from tests.histories.asked import DELAY, Asked, asked
+from tests.histories.history import Practice, practices
+from tests.histories.writing import File, Format, counted
+
+RULES = parse_touchpoints("evaluation,visit:2,visit:6,discharge")
+
+T = TypeVar("T", Visit, Case, Patient)
+
+
+def read(file: File, form: Format, practice: Practice) -> list[Row | Refusal]:
+    return list(recognise(io.BytesIO(file.content), Context(practice.zone_of, form.rules)).rows)
+
+
+def records(files: Iterable[File], form: Format, practice: Practice) -> list[Record]:
+    rows = [row for file in files for row in read(file, form, practice)]
+    assert not [row for row in rows if isinstance(row, Refusal)]
+    return [record for row in rows if isinstance(row, Row) for record in row.records]
+
+
+def newest(stored: T | None, said: T, absent: frozenset[str]) -> T:
+    """What is known after one more record: an older one changes nothing, and one says nothing of what it lacks."""
+    if stored is None:
+        return said
+    if said.updated_at and stored.updated_at and said.updated_at < stored.updated_at:
+        return stored
+    return replace(said, **{name: getattr(stored, name) for name in absent})
+
+
+def found(said: Iterable[Record], practice: Practice) -> set[Asked]:
+    """What the domain makes of the records."""
+    visits: dict[tuple[str, str], Visit] = {}
+    cases: dict[tuple[str, str], Case] = {}
+    remaining: dict[str, str] = {}
+    for record in said:
+        match record:
+            case VisitRecord(visit, absent):
+                key = visit.patient_id, visit.visit_id
+                visits[key] = newest(visits.get(key), visit, absent)
+            case CaseRecord(case, absent):
+                key = case.patient_id, case.case_id
+                cases[key] = newest(cases.get(key), case, absent)
+            case MergeRecord(patient_id, retired_id):
+                remaining[retired_id] = patient_id
+    people: dict[str, list[Visit]] = {}
+    for visit in visits.values():
+        people.setdefault(remaining.get(visit.patient_id, visit.patient_id), []).append(visit)
+    closings: dict[str, list[Case]] = {}
+    for case in cases.values():
+        closings.setdefault(remaining.get(case.patient_id, case.patient_id), []).append(case)
+    questions = set()
+    for patient_id, theirs in people.items():
+        touchpoints = derive(episodes(theirs, practice.zone_of, closings.get(patient_id, ())), RULES, DELAY)
+        by_case: dict[str, list[str]] = {}
+        for touchpoint in sorted(touchpoints, key=lambda touchpoint: touchpoint.occurred_at):
+            names = by_case.setdefault(touchpoint.case_id, [])
+            if touchpoint.episode not in names:
+                names.append(touchpoint.episode)
+            questions.add(
+                Asked(
+                    patient_id,
+                    touchpoint.case_id,
+                    names.index(touchpoint.episode) + 1,
+                    touchpoint.name,
+                    touchpoint.clinic_id,
+                    touchpoint.therapist_id,
+                    touchpoint.due_at,
+                )
+            )
+    return questions
+
+
+manners = st.integers(0, 10_000)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=repr)
+@settings(max_examples=120)
+@given(practice=practices(), manner=manners)
+def test_every_format_leads_to_the_questions_that_the_truth_calls_for(form, practice, manner):
+    files = form.files(practice, Random(manner))
+    assert found(records(files, form, practice), practice) == asked(form.sayable(practice))
+
+
+@settings(max_examples=60)
+@given(practices(), manners)
+def test_formats_that_can_say_the_same_lead_to_the_same_questions(practice, manner):
+    truth = asked(practice)
+    able = [form for form in FORMATS if asked(form.sayable(practice)) == truth]
+    assert {form.name for form in able} >= {"fhir", "hl7"} or _has_a_day_of_closing_elsewhere(practice)
+    for form in able:
+        assert found(records(form.files(practice, Random(manner)), form, practice), practice) == truth
+
+
+def _has_a_day_of_closing_elsewhere(practice: Practice) -> bool:
+    """FHIR's cases name no clinic, so that the day on which one is closed is the practice's."""
+    return any(
+        course.closing and not course.closing.has_time and course.closing.moment.tzinfo != practice.clinics[0].zone
+        for story in practice.stories
+        for course in story.courses
+    )
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=repr)
+@settings(max_examples=40)
+@given(practice=practices(), manner=manners)
+def test_every_format_knows_the_same_people(form, practice, manner):
+    said = records(form.files(practice, Random(manner)), form, practice)
+    people: dict[str, Patient] = {}
+    opted_out = set()
+    for record in said:
+        if isinstance(record, PatientRecord):
+            opted_out |= {record.patient.patient_id} if record.patient.opted_out else set()
+            known = people.get(record.patient.patient_id)
+            people[record.patient.patient_id] = newest(known, record.patient, record.absent)
+    for person in (story.person for story in form.sayable(practice).stories):
+        patient = people[person.patient_id]
+        assert (patient.email, patient.language) == (person.email, person.language)
+        assert (patient.deceased, patient.archived) == (person.deceased, person.archived)
+        assert (patient.last_name, patient.first_name.split()[0]) == (person.family, person.given[0].split()[0])
+        assert (person.patient_id in opted_out) == person.opted_out
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=repr)
+@settings(max_examples=40)
+@given(practice=practices(), manner=manners)
+def test_every_row_is_counted_once(form, practice, manner):
+    for file in form.files(practice, Random(manner)):
+        assert len(read(file, form, practice)) == counted(file)
