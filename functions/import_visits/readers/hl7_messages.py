@@ -67,17 +67,16 @@ def cut(file: IO[bytes]) -> Iterator[Cut]:
     has_more_to_come = False
     for line, part, is_new in _parts(file):
         text = part.lstrip(_IN_FRONT) if is_new else b""
-        envelope = _ENVELOPE.match(text)
-        if envelope or (_HEADER.match(text) or _DAMAGED_HEADER.match(text)):
-            if current:
-                yield current
+        envelope, header, damaged = _ENVELOPE.match(text), _HEADER.match(text), _DAMAGED_HEADER.match(text)
+        if current and (envelope or header or damaged):
+            yield current
             current = None
         if envelope:
             has_more_to_come = envelope[2] in b"Hh"
             continue
-        if _HEADER.match(text):
+        if header:
             current = Cut(line)
-        elif _DAMAGED_HEADER.match(text):
+        elif damaged:
             current = Cut(line, "does not begin with a message header (MSH) that can be read")
         elif text and (current is None or current.is_closed):
             if current:
@@ -217,16 +216,17 @@ class Segments:
 
         Empty if the message has no such segment, field or component; `NULL` if it deletes the value.
         """
-        _, _, component = _path(path)
-        return self._coding.component_of(self._field(path).partition(self._coding.repetition)[0], component)
+        name, number, component = _path(path)
+        first, _, _ = self._field(name, number).partition(self._coding.repetition)
+        return self._coding.component_of(first, component)
 
     def repetitions(self, path: str) -> list[Repetition]:
         """The values of a field, without the empty ones."""
-        texts = self._field(path).split(self._coding.repetition)
+        name, number, _ = _path(path)
+        texts = self._field(name, number).split(self._coding.repetition)
         return [Repetition(text, self._coding) for text in texts if text.strip()]
 
-    def _field(self, path: str) -> str:
-        name, number, _ = _path(path)
+    def _field(self, name: str, number: int) -> str:
         if name not in self._fields:
             fields = self._coding.decode(self._lines.get(name, b"")).split(self._coding.field)
             self._fields[name] = [name, *fields] if name == "MSH" else fields  # MSH-1 is the separator itself
