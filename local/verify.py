@@ -9,7 +9,7 @@ ClientOf = Callable[[str], Any]  # a client of the stack, by the service's name
 
 
 def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> list[str]:
-    """Every resource, route, stream mapping, schedule and upload trigger that the template has and the stack lacks."""
+    """Every resource, route, variable, stream mapping, schedule and upload trigger that the stack lacks."""
     missing = [
         name
         for name, resource in template["Resources"].items()
@@ -27,7 +27,7 @@ def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[st
         missing += _missing_mappings(client, name, function, physical)
         missing += _missing_schedules(client, name, function, resources, physical)
         missing += _missing_triggers(client, name, function, resources, physical)
-    return missing
+    return missing + _missing_variables(client, template, resources)
 
 
 def _missing_routes(
@@ -46,6 +46,17 @@ def _missing_routes(
         for method in item.get("resourceMethods", {})
     }
     return [f"{name} {method} {path}" for _, method, path in sorted(wanted - there)]
+
+
+def _missing_variables(client: ClientOf, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> list[str]:
+    missing = []
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Api" and name in resources:
+            api, stage = resources[name]["PhysicalResourceId"], resource["Properties"]["StageName"]
+            there = client("apigateway").get_stage(restApiId=api, stageName=stage).get("variables", {})
+            wanted = resource["Properties"].get("Variables", {})
+            missing += [f"{name} variable {each}" for each in wanted if not there.get(each)]
+    return missing
 
 
 def _missing_mappings(client: ClientOf, name: str, function: dict[str, Any], physical: str) -> list[str]:

@@ -77,7 +77,7 @@ def begin(request: Request) -> Response:
 def finish(request: Request) -> Response:
     """Back from the user pool's pages: a session and the page that was asked for, or a page that says why not."""
     attempt = _read_cookie(request)
-    if attempt is None or not hmac.compare_digest(attempt.state, request.query("state")):
+    if attempt is None or not hmac.compare_digest(attempt.state.encode(), request.query("state").encode()):
         if session.of(request):  # two tabs, or the way back in the browser's history
             return see_other(request.link("/"))
         return _failed(request, "This sign-in was started in another window, or too long ago.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from shared.mail.mailer import Mailer
 
@@ -74,7 +74,11 @@ class Request:
     def link(self, path: str, **query: object) -> str:
         """The address of a page of ours, for a link or a form; parameters that are None or empty are left out."""
         given = {name: value for name, value in query.items() if value is not None and value != ""}
-        return urlsplit(self.site.base_url).path + path + ("?" + urlencode(given, doseq=True) if given else "")
+        return (
+            urlsplit(self.site.base_url).path
+            + path
+            + ("?" + urlencode(given, doseq=True, quote_via=quote) if given else "")
+        )
 
     def is_own_form(self) -> bool:
         """Whether a page of the dashboard sent this: a browser says so, and what says nothing is refused."""

@@ -114,10 +114,11 @@ class TestSigningIn:
 
 
 class TestWhoIsNotLetIn:
-    def test_another_state_than_the_browsers_own(self, pool):
+    @pytest.mark.parametrize("added", ["x", "%C3%A4", "%00"])
+    def test_another_state_than_the_browsers_own(self, pool, added):
         client = client_of(pool)
         back = pool.sign_in(begin(client).location)
-        assert client.get(f"/signed-in?{back}x").status == 400
+        assert client.get(f"/signed-in?{back}{added}").status == 400
         assert (pool.asked, rows()) == (0, [])
 
     def test_a_link_with_a_code_in_a_browser_that_never_asked(self, pool):
@@ -446,6 +447,13 @@ class TestTheWayBack:
         assert address.startswith("/")
         assert not address.startswith(("//", "/\\"))
         assert not set(address) & set("\\ \t\n")
+
+    @pytest.mark.parametrize("cookie", ["", "a", "a.b.c", "a.b.c.d.e", "a.b.c.!", "a.b.c.gICA", "ä.b.c.Lw", "..."])
+    def test_a_cookie_that_cannot_be_read_is_no_attempt(self, pool, cookie):
+        client = client_of(pool)
+        back = pool.sign_in(begin(client).location)
+        client.cookies[sign_in.COOKIE] = cookie
+        assert client.get(f"/signed-in?{back}").status == 400
 
     def test_a_cookie_that_was_tampered_with_leads_nowhere_else(self, pool):
         client = client_of(pool)

@@ -158,6 +158,7 @@ def test_what_the_emulator_leaves_out_fails_the_start(stack: Stack) -> None:
     answer = resources["RecordResponseFunction"]["Properties"]["Events"]
     api = {"RestApiId": {"Ref": "PatientApi"}}
     answer["Delete"] = {"Type": "Api", "Properties": {**api, "Method": "delete", "Path": "/s/{token}"}}
+    resources["StaffApi"]["Properties"]["Variables"]["colour"] = "blue"
     stream = resources["AlertStaffFunction"]["Properties"]["Events"]["Answer"]["Properties"]
     stream["FilterCriteria"]["Filters"][0]["Pattern"] = "{}"
     schedule = resources["SendSurveyFunction"]["Properties"]["Events"]["EveryTenMinutes"]["Properties"]
@@ -173,6 +174,7 @@ def test_what_the_emulator_leaves_out_fails_the_start(stack: Stack) -> None:
         "PatientApi2",
         "RecordResponseFunction DELETE /s/{token}",
         "AlertStaffFunction stream mapping",
+        "StaffApi variable colour",
         "SendSurveyFunction schedule EveryTenMinutes",
         "ImportVisitsFunction upload trigger for elsewhere/",
     ):
