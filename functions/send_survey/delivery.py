@@ -89,6 +89,10 @@ def deliver(situation: Situation, sender: Sender) -> Result:
     sender.pace.wait()
     if not messages.begin_call(message.message_id, attempt):
         return Result("deferred", "in_progress")
+    if _is_another(patient):
+        messages.release(message.message_id, attempt)
+        messages.give_back(claim)
+        return Result("deferred", "patient_changed")
     try:
         ses_id = sender.mailer.send(mail)
     except MailOutcomeUnknown:
@@ -99,6 +103,13 @@ def deliver(situation: Situation, sender: Sender) -> Result:
     # Last of all: a crash before this leaves `calling`, which ends as unknown, never as a second mail.
     messages.finish_call(message.message_id, attempt, ses_id, sender.as_of)
     return Result("sent")
+
+
+def _is_another(claimed: Patient) -> bool:
+    """Whether the patient can no longer be mailed as they were claimed: the pace may have held the mail for a while."""
+    now = patients.get(claimed.patient_id)
+    reached = (claimed.patient_id, claimed.email, False, False, False)
+    return now is None or (now.patient_id, now.email, now.opted_out, now.hold, now.deceased) != reached
 
 
 def _not_sent(claim: messages.Claim, attempt: int, refusal: MailNotSent) -> Result:

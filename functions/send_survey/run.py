@@ -120,7 +120,7 @@ def _situations(
         stored = messages.get_many(entry.message_id for entry in page)
         people = patients.get_many((entry.patient_id for entry in page), consistent=True)
         asked = surveys.get_many(entry.survey_id for entry in page)
-        keys = {person.patient_id: address_key(sender.key, person.email) for person in people.values() if person.email}
+        keys = {id_: address_key(sender.key, person.email) for id_, person in people.items() if person.email}
         known = addresses.get_many(keys.values())
         for entry in page:
             if entry.message_id not in stored:  # erased between the index and here

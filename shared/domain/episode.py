@@ -259,13 +259,15 @@ def _is_ended_first(day: VisitDay, course: _Course, closing: _End | None) -> boo
 
 
 def _split(day: VisitDay) -> tuple[list[VisitDay], VisitDay]:
-    """The part of the day, if any, before its evaluation, and the evaluation with what came after."""
+    """The part of the day, if any, that is known to come before its evaluation, and the rest."""
     evaluations = day.of(VisitKind.EVALUATION)
     began = min((visit.started_at for visit in evaluations if visit.has_time), default=None)
-    after = tuple(
-        visit
-        for visit in day.entries
-        if visit in evaluations or (began and visit.has_time and visit.started_at >= began)
-    )
-    before = tuple(visit for visit in day.entries if visit not in after)
+
+    def is_before(visit: Visit) -> bool:
+        if began and visit.has_time:
+            return visit.started_at < began
+        return visit.kind is VisitKind.DISCHARGE
+
+    before = tuple(visit for visit in day.entries if visit not in evaluations and is_before(visit))
+    after = tuple(visit for visit in day.entries if visit not in before)
     return [VisitDay(day.date, before)] if before else [], VisitDay(day.date, after)

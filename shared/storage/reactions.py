@@ -62,7 +62,8 @@ def unalerted(survey: Survey) -> list[AcceptedAnswer]:
 
 def was_told(survey: Survey, kind: str, answer: AcceptedAnswer) -> bool:
     """Whether an `alert` or `digest` told the staff of this version."""
-    return activity.has(survey.patient_id, kind, answer.at, _key(survey, answer))
+    known_as = (survey.patient_id, *survey.former_patient_ids)
+    return any(activity.has(patient_id, kind, answer.at, _key(survey, answer)) for patient_id in known_as)
 
 
 def note_told(survey: Survey, kind: str, answer: AcceptedAnswer) -> None:

@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import identity
-from shared.domain.episode import Visit, VisitKind, VisitStatus, episodes
+from shared.domain.episode import Case, Visit, VisitKind, VisitStatus, episodes
 from shared.domain.touchpoint import Touchpoint, derive, parse_touchpoints
 from tests.builders import MONDAY_NOON, a_visit
-from tests.unit.test_episodes import ZONES, histories, on
+from tests.unit.test_episodes import ZONES, closed, closings, day_alone, histories, on
 
 DELAY = timedelta(hours=3)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ALL_RULES = "evaluation,visit:2,visit:6,discharge,days_after_evaluation:7,days_after_discharge:30,lapsed:14"
 
 
-def touchpoints(visits: Iterable[Visit], rules: str = "evaluation,visit:6,discharge") -> dict[str, Touchpoint]:
-    derived = derive(episodes(visits, ZONES.__getitem__), parse_touchpoints(rules), DELAY)
+def touchpoints(
+    visits: Iterable[Visit], rules: str = "evaluation,visit:6,discharge", cases: Iterable[Case] = ()
+) -> dict[str, Touchpoint]:
+    derived = derive(episodes(visits, ZONES.__getitem__, cases), parse_touchpoints(rules), DELAY)
     return {f"{touchpoint.episode} {touchpoint.name}": touchpoint for touchpoint in derived}
 
 
@@ -35,11 +37,19 @@ def test_any_order_of_arrival_gives_the_same_touchpoints_and_survey_ids(history,
     assert survey_ids(shuffled) == survey_ids(history)
 
 
-@given(histories)
-def test_an_episode_reaches_each_touchpoint_at_most_once(history):
-    derived = derive(episodes(history, ZONES.__getitem__), parse_touchpoints(ALL_RULES), DELAY)
+@given(histories, closings)
+def test_an_episode_reaches_each_touchpoint_at_most_once(history, cases):
+    derived = derive(episodes(history, ZONES.__getitem__, cases), parse_touchpoints(ALL_RULES), DELAY)
     named = [(touchpoint.episode, touchpoint.name) for touchpoint in derived]
     assert len(named) == len(set(named))
+
+
+@given(histories, closings)
+def test_no_touchpoint_lies_before_its_visit(history, cases):
+    visits = {visit.visit_id: visit for visit in history}
+    for touchpoint in touchpoints(history, ALL_RULES, cases).values():
+        visit = visits[touchpoint.visit_id]
+        assert (visit.ended_at or visit.started_at) <= touchpoint.occurred_at <= touchpoint.due_at
 
 
 @given(histories)
@@ -134,3 +144,32 @@ def test_a_visit_near_midnight_of_a_clock_change_is_counted_where_it_took_place(
     course = [a_visit("sat", started_at=evening), a_visit("sun", started_at=morning)]
     assert touchpoints(course, "visit:2")["case:c1 visit:2"].visit_id == "sun"
     assert evening.astimezone(ZoneInfo("America/New_York")).day == 7
+
+
+def test_a_discharge_by_closing_is_due_after_the_closing_and_as_old_as_the_care():
+    visits = [on(0, kind=VisitKind.EVALUATION), on(5)]
+    (same_day,) = touchpoints(visits, "discharge", [closed(5)]).values()
+    assert (same_day.occurred_at, same_day.due_at) == (
+        MONDAY_NOON + 5 * DAY + HOUR,
+        MONDAY_NOON + 5 * DAY + HOUR + DELAY,
+    )
+    closing = closed(200, 10)
+    (later,) = touchpoints(visits, "discharge", [closing]).values()
+    assert (later.visit_id, later.occurred_at, later.due_at) == ("v5", same_day.occurred_at, closing.closed_at + DELAY)
+
+
+def test_days_after_a_discharge_by_closing_are_counted_from_the_care():
+    (found,) = touchpoints([on(0)], "days_after_discharge:30", [closed(10)]).values()
+    assert found.occurred_at == found.due_at == MONDAY_NOON + HOUR + 30 * DAY
+
+
+def test_a_closing_ends_the_wait_for_a_lapsed_patient():
+    assert touchpoints([on(0)], "lapsed:14", [closed(3)]) == {}
+    assert touchpoints([on(0)], "lapsed:14", [Case("p1", "c1")])
+
+
+def test_a_record_without_a_time_lends_its_kind_to_the_one_with_a_time():
+    appointment = on(0, "appointment", therapist_id="t2")
+    charge = day_alone(on(0, "charge", kind=VisitKind.EVALUATION))
+    (found,) = touchpoints([appointment, charge], "evaluation").values()
+    assert (found.visit_id, found.therapist_id, found.occurred_at) == ("appointment", "t2", MONDAY_NOON + HOUR)

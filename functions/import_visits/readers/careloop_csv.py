@@ -91,6 +91,7 @@ def _visit(cells: Cells) -> VisitRecord:
         therapist_name=cells.optional("therapist_name", values.words, ""),
         ended_at=cells.optional("ended_at", moment, None),
         removed=cells.optional("removed", values.flag, False),
+        has_time=":" in cells.texts["started_at"],
         updated_at=cells.optional("updated_at", moment, None),
     )
     if visit.ended_at and visit.ended_at < visit.started_at:
