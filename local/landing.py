@@ -86,13 +86,13 @@ def message(title: str, text: str) -> str:
 
 def _staff(stack: Stack) -> Markup:
     roles = {Role.OWNER: "Owner", Role.CLINIC_ADMIN: "Admin of one clinic", Role.THERAPIST: "Therapist"}
-    rows = _NOTHING.join(
-        Markup("<dt>{}, {}</dt><dd><code>{}</code> <code>{}</code></dd>").format(
-            roles[Role(person["role"])], person["name"], person["email"], person["password"]
-        )
+    return _NOTHING.join(
+        Markup(
+            '<article class="step"><h3>{}</h3><p>{}</p><dl class="counts"><dt>Username</dt><dd><code>{}</code></dd>'
+            "<dt>Password</dt><dd><code>{}</code></dd></dl></article>"
+        ).format(roles[Role(person["role"])], person["name"], person["email"], person["password"])
         for person in stack.staff
     )
-    return Markup('<dl class="addresses">{}</dl>').format(rows)
 
 
 def _done(done: Done) -> Markup:
