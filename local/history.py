@@ -22,7 +22,7 @@ from functions.send_survey.pace import Limits, Pace
 from functions.send_survey.run import send_due
 from local.sample_answers import Reply, reply
 from local.sample_practice import CLINIC_BY_ID, PRACTICE_ZONE, RUN_HOURS, SEED, SamplePractice, generate, past_runs
-from shared.config import practice, setting
+from shared.config import setting
 from shared.domain.clock import parse_instant
 from shared.domain.identity import Token, parse_token
 from shared.domain.message import MessageKind
@@ -31,6 +31,7 @@ from shared.domain.survey import Answer, Reaction, Survey, reactions_to
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mail, SesMailer
 from shared.storage import activity, answers, patients, surveys
+from shared.storage.settings import practice
 
 PATIENT_MAIL_KEPT = timedelta(days=3)  # mails of the last days go out for real, so that the mailbox is not empty
 STAFF_MAIL_KEPT = timedelta(days=10)

@@ -1,4 +1,7 @@
-"""The deployment's settings, read from the environment once; a missing or malformed one names itself."""
+"""The deployment's settings as the stack's parameters give them; a missing or malformed one names itself.
+
+What the practice chose on the dashboard instead is in shared.storage.settings.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -35,18 +38,18 @@ def setting(name: str, environment: Mapping[str, str] | None = None) -> str:
     """The environment variable, which must be there (it may be empty)."""
     value = (os.environ if environment is None else environment).get(name)
     if value is None:
-        raise BadSetting(f"the environment variable {name} is not set")
+        raise BadSetting(f"the setting {name} is missing")
     return value
 
 
 @cache
-def practice() -> Practice:
+def parameters() -> Practice:
     """The practice's choices as the stack's parameters give them, read once a process."""
     return read_practice(os.environ)
 
 
 def read_practice(environment: Mapping[str, str]) -> Practice:
-    """The practice's choices from these variables; raises BadSetting on the first that is missing or malformed.
+    """The practice's choices from variables of these names; raises BadSetting on the first that is missing or malformed.
 
     Those that no parameter of the stack gives may be missing: the dashboard's settings choose them.
     """
@@ -56,7 +59,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         try:
             return parse(text)
         except ValueError as error:
-            raise BadSetting(f"the environment variable {name} is malformed: {error}") from error
+            raise BadSetting(f"the setting {name} is malformed: {error}") from error
 
     def chosen(name: str, parse: Callable[[str], T], default: T) -> T:
         return read(name, parse) if environment.get(name) else default
@@ -71,7 +74,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         read("SEND_FROM", parse_time_of_day), read("SEND_UNTIL", parse_time_of_day), read("SEND_DAYS", parse_days)
     )
     if not window.ever_opens:
-        raise BadSetting("the environment variable SEND_UNTIL is not later than SEND_FROM")
+        raise BadSetting("the setting SEND_UNTIL is not later than SEND_FROM")
     business = Window(
         chosen("BUSINESS_FROM", parse_time_of_day, OFFICE_HOURS.start),
         chosen("BUSINESS_UNTIL", parse_time_of_day, OFFICE_HOURS.until),

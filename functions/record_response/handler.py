@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.record_response.form import Form, read_form
-from shared.config import practice
 from shared.domain.identity import Token, parse_token
 from shared.domain.score import classify, parse_score
 from shared.domain.survey import Answer, reactions_to
@@ -13,7 +12,7 @@ from shared.locale import moment
 from shared.observability import count, entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
-from shared.storage.settings import clinic
+from shared.storage.settings import clinic, practice
 from shared.web import pages
 from shared.web.pages import Problem
 from shared.web.requests import language_wanted, query, token_in

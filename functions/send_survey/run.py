@@ -11,13 +11,13 @@ from typing import Any
 
 from functions.send_survey.delivery import Result, Sender, deliver, settle
 from functions.send_survey.pace import Limits
-from shared.config import practice
 from shared.domain.eligibility import Situation, Verdict, decide, superseded
 from shared.domain.identity import address_key
 from shared.domain.settings import Clinic
 from shared.observability import count, warn
 from shared.storage import addresses, messages, patients, settings, surveys
 from shared.storage.messages import DueMessage
+from shared.storage.settings import practice
 
 PAGE = 100  # DynamoDB's most for one BatchGetItem
 SECONDS_A_MESSAGE = 0.25  # claim, call and the writes around it: with the rate, this gives the number of threads

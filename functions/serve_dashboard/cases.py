@@ -8,7 +8,6 @@ from functions.serve_dashboard import reaching_out
 from functions.serve_dashboard.pages import at, page
 from functions.serve_dashboard.reaching_out import Changed
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
-from shared.config import practice
 from shared.domain.patient import Patient
 from shared.domain.playbook import Draft, Playbook, fill
 from shared.domain.recovery import (
@@ -33,7 +32,7 @@ from shared.domain.survey import Survey
 from shared.locale import telephone
 from shared.observability import log
 from shared.storage import activity, cases, patients, surveys
-from shared.storage.settings import clinic
+from shared.storage.settings import clinic, practice
 
 SHOWN = 100  # cases on a page: more open ones than that are not read, but worked off
 ATTEMPTS = 3

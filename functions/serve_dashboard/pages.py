@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from functions.serve_dashboard import routes
 from functions.serve_dashboard.web import Request, Response
-from shared.config import practice
 from shared.domain.staff import Staff
+from shared.storage.settings import practice
 
 _FOLDER = Path(__file__).parent
 

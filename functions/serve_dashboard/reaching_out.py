@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 
 from functions.serve_dashboard.web import BadForm, Request
-from shared.config import practice
 from shared.domain.identity import address_key
 from shared.domain.patient import Patient
 from shared.domain.recovery import Channel, Outreach, RecoveryCase, Result, reach_out
@@ -14,6 +13,7 @@ from shared.mail.mailer import Mailer, MailNotSent, MailOutcomeUnknown, SesMaile
 from shared.mail.outreach import outreach
 from shared.observability import log
 from shared.storage import addresses, cases
+from shared.storage.settings import practice
 
 _NOT_SENT = {
     "throttled": "Amazon SES is busy. Please try again in a minute.",

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.config import practice
 from shared.domain.identity import parse_token
 from shared.observability import entry_point, log
 from shared.storage import activity, answers, patients
+from shared.storage.settings import practice
 from shared.web import pages
 from shared.web.requests import language_wanted, token_in
 from shared.web.responses import page

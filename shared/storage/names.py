@@ -4,7 +4,6 @@ Not to be confused with the settings of a clinic, which the practice itself writ
 """
 
 import threading
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -12,10 +11,9 @@ from typing import NamedTuple
 from shared.config import setting
 from shared.domain.clock import format_instant
 from shared.storage.dynamodb import client
+from shared.storage.kept import keep, kept
 
 _SCOPES = {"therapist": "therapist#", "clinic": "place#"}
-_KEEP_SECONDS = 60.0
-_kept: dict[str, tuple[float, "_Entry"]] = {}
 _reading = threading.Lock()  # so that workers who meet the same name at once read it once
 
 
@@ -48,17 +46,16 @@ def _put(scope: str, said: _Entry, clinic_id: str) -> bool:
         client().put_item(
             TableName=setting("SETTINGS_TABLE"), Item={**item, "clinic_id": {"S": clinic_id}} if clinic_id else item
         )
-    _kept[scope] = (time.monotonic() + _KEEP_SECONDS, said)
+    keep(scope, said)
     return known.name != said.name
 
 
 def _known(scope: str) -> _Entry:
     with _reading:
-        kept = _kept.get(scope)
-        if kept and kept[0] > time.monotonic():
-            return kept[1]
-        found = client().get_item(TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": scope}})
-        item = {name: value["S"] for name, value in found.get("Item", {}).items()}
-        entry = _Entry(item.get("said_at", ""), item.get("name", ""))
-        _kept[scope] = (time.monotonic() + _KEEP_SECONDS, entry)
-        return entry
+        return kept(scope, lambda: _read(scope))
+
+
+def _read(scope: str) -> _Entry:
+    found = client().get_item(TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": scope}})
+    item = {name: value["S"] for name, value in found.get("Item", {}).items()}
+    return _Entry(item.get("said_at", ""), item.get("name", ""))

@@ -5,7 +5,6 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from shared.config import practice
 from shared.domain.alerting import alerts_owed
 from shared.domain.clock import scheduled_time
 from shared.domain.score import Category
@@ -13,6 +12,7 @@ from shared.domain.settings import PassiveAlerts
 from shared.domain.survey import AcceptedAnswer, Survey
 from shared.observability import log, warn
 from shared.storage import activity, surveys
+from shared.storage.settings import practice
 
 
 class ReactionsFailed(Exception):

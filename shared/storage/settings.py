@@ -1,28 +1,36 @@
-"""Settings: what is set for each clinic, and the locks that keep a scheduled job to one run at a time."""
+"""Settings: the practice's choices, each clinic's, and the locks that keep a scheduled job to one run at a time."""
 
-import time
+import os
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
 
-from shared.config import practice, setting
+from shared.config import parameters, read_practice, setting
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.intake import IntakeRules, RuleChange, rules_of
-from shared.domain.settings import Clinic, ClinicSettings, ReviewLink, clinic_of
+from shared.domain.settings import Clinic, ClinicSettings, Practice, ReviewLink, clinic_of
 from shared.storage.dynamodb import client
+from shared.storage.kept import forget, kept
 
-_KEEP_SECONDS = 60.0
-_kept: dict[str, tuple[float, Clinic]] = {}
+_PRACTICE = {"scope": {"S": "practice"}}
+
+
+def practice() -> Practice:
+    """The practice's choices: the stack's parameters below what was chosen on the dashboard; kept for a minute."""
+    return kept("practice", _load_practice)
+
+
+def _load_practice() -> Practice:
+    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_PRACTICE)
+    chosen = answer.get("Item", {}).get("choices", {}).get("M", {})
+    if not chosen:
+        return parameters()
+    return read_practice({**os.environ, **{name: text["S"] for name, text in chosen.items()}})
 
 
 def clinic(clinic_id: str) -> Clinic:
     """The clinic with the practice's choices below its own; kept for a minute in a warm function."""
-    kept = _kept.get(clinic_id)
-    if kept and kept[0] > time.monotonic():
-        return kept[1]
-    found = load_clinic(clinic_id)
-    _kept[clinic_id] = (time.monotonic() + _KEEP_SECONDS, found)
-    return found
+    return kept(f"clinic#{clinic_id}", lambda: load_clinic(clinic_id))
 
 
 def load_clinic(clinic_id: str) -> Clinic:
@@ -50,7 +58,7 @@ def put_clinic(settings: ClinicSettings) -> None:
         "L": [{"M": {"label": {"S": link.label}, "url": {"S": link.url}}} for link in settings.review_links]
     }
     client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
-    _kept.pop(settings.clinic_id, None)
+    forget(f"clinic#{settings.clinic_id}")
 
 
 _TEXTS = tuple(

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.config import practice
 from shared.domain.identity import Token, hash_secret
 from shared.domain.score import classify
 from shared.domain.survey import Answer, Survey, reactions_to
 from shared.storage import answers, surveys
 from shared.storage.answers import Outcome
 from shared.storage.models import PatientItem, SurveyItem
+from shared.storage.settings import practice
 from tests.builders import MONDAY_NOON, a_survey
 
 SECRET = hash_secret("secret")

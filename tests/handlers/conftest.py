@@ -10,7 +10,7 @@ import pytest
 from moto import backends, mock_aws
 
 from shared import config
-from shared.storage import models, names, settings
+from shared.storage import kept, models
 from tests.fakes import FakeMailer
 
 _MODELS = (
@@ -43,9 +43,8 @@ def aws(moto: None) -> None:
         model.create_table(billing_mode="PAY_PER_REQUEST")
     s3_client().create_bucket(Bucket=os.environ["INTAKE_BUCKET"])
     secrets_client().create_secret(Name=os.environ["HASH_KEY_SECRET"], SecretString="0" * 64)
-    config.practice.cache_clear()
-    settings._kept.clear()
-    names._kept.clear()
+    config.parameters.cache_clear()
+    kept.forget()
 
 
 @cache
@@ -73,7 +72,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_parameters(**parameters: str) -> None:
         for name, value in parameters.items():
             monkeypatch.setenv(name, value)
-        config.practice.cache_clear()
-        settings._kept.clear()
+        config.parameters.cache_clear()
+        kept.forget()
 
     return set_parameters

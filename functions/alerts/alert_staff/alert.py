@@ -1,6 +1,6 @@
 """Alerting a clinic's admins to one survey."""
 
-from shared.config import practice, setting
+from shared.config import setting
 from shared.domain.score import Category
 from shared.domain.settings import AlertDetail
 from shared.domain.survey import Reaction, Survey, after_alert
@@ -9,6 +9,7 @@ from shared.mail.mailer import Mailer
 from shared.mail.staff import facts_of, tell_staff
 from shared.observability import log
 from shared.storage import cases, patients, reactions, settings, surveys
+from shared.storage.settings import practice
 
 
 def alert(survey: Survey, mailer: Mailer) -> None:

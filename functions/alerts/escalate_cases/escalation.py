@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from shared.config import practice, setting
+from shared.config import setting
 from shared.domain.recovery import RecoveryCase, needs_escalation
 from shared.mail import staff_letters
 from shared.mail.mailer import Mailer
@@ -10,6 +10,7 @@ from shared.mail.staff import tell_staff
 from shared.mail.staff_letters import LateCase
 from shared.observability import log
 from shared.storage import cases, settings
+from shared.storage.settings import practice
 
 MAX_CASES = 50  # in one mail; what is left goes into the next hour's
 

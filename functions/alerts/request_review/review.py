@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from shared.config import practice
 from shared.domain.eligibility import REVIEW_PAUSE
 from shared.domain.identity import message_id
 from shared.domain.message import Message, MessageKind
@@ -11,6 +10,7 @@ from shared.domain.settings import Clinic
 from shared.domain.survey import Reaction, Survey, reactions_to, rest_of
 from shared.observability import log
 from shared.storage import messages, patients, reactions, settings, surveys
+from shared.storage.settings import practice
 
 
 def request_review(survey: Survey) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.config import practice, setting
+from shared.config import setting
 from shared.domain.aggregate import histogram
 from shared.domain.score import Category, classify
 from shared.domain.settings import AlertDetail, Clinic, PassiveAlerts
@@ -16,6 +16,7 @@ from shared.mail.staff_letters import AlertFacts, ClinicDay
 from shared.observability import warn
 from shared.storage import cases, patients, reactions, scores, settings, surveys
 from shared.storage.reactions import ReactionsFailed
+from shared.storage.settings import practice
 
 
 @dataclass(frozen=True, slots=True)

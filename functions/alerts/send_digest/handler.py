@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.alerts.send_digest.digest import Sent, send_digests
-from shared.config import practice
 from shared.domain.clock import format_instant, scheduled_time
 from shared.mail.mailer import Mailer, SesMailer
 from shared.observability import entry_point, log
 from shared.storage import settings
+from shared.storage.settings import practice
 
 RUN = "send_digest"
 FROM_HOUR = 7  # practice-local

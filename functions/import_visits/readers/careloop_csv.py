@@ -17,7 +17,7 @@ from functions.import_visits.records import (
     Record,
     VisitRecord,
 )
-from shared.config import practice
+from shared.config import parameters
 from shared.domain.episode import Visit, VisitKind, VisitStatus
 from shared.domain.patient import Language, Patient, parse_language
 from shared.domain.settings import (
@@ -122,7 +122,7 @@ def _clinic(cells: Cells) -> ClinicRecord:
         send_until=cells.optional("send_until", _if_valid(parse_time_of_day), None),
         send_days=cells.optional("send_days", _if_valid(parse_days), None),
     )
-    if not clinic_of(clinic, practice()).window.ever_opens:
+    if not clinic_of(clinic, parameters()).window.ever_opens:
         column = "send_until" if clinic.send_until else "send_from"
         raise BadCell(column, "leaves no time for sending: send_until must be later than send_from")
     return ClinicRecord(clinic, cells.absent(_CLINIC_OPTIONS))
