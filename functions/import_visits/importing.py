@@ -27,9 +27,9 @@ from functions.import_visits.report import Report
 from functions.import_visits.store_clinics import store_clinics
 from functions.import_visits.store_patients import store_patients
 from functions.import_visits.store_visits import store_visits
-from shared.config import practice
 from shared.hash_key import hash_key
 from shared.storage import patients, settings
+from shared.storage.settings import practice
 
 INCOMING, SETTINGS = "incoming/", "settings/"
 BATCH_ROWS = 10_000  # about 20 MB; the more rows of a patient come together, the fewer reads
