@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down build check
+.PHONY: help demo test up down intake build check
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ up: .venvs/dev/ready .venvs/ministack/ready ## Deploy the stack to this machine:
 
 down: .venvs/dev/ready ## End what `make up` started
 	@$(DEV) -m local.stack down
+
+intake: .venvs/dev/ready ## See what a file would do: make intake FILE=visits.csv [IMPORT=yes] [STACK=name in AWS]
+	@$(DEV) -m local.intake "$(FILE)" $(if $(IMPORT),--import "$(IMPORT)") $(if $(STACK),--stack "$(STACK)")
 
 build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build

@@ -1,116 +1,198 @@
-"""One file, from the bucket to the tables and back as a report."""
+"""One file, from the bucket to the tables and back as a report, in as many invocations as it takes."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from zoneinfo import ZoneInfo
 
+from functions.import_visits.checkpoint import MAX_ATTEMPTS, Checkpoint
 from functions.import_visits.follow_up import FollowUp
+from functions.import_visits.merge import Outcome
+from functions.import_visits.preview import Looking
 from functions.import_visits.readers import recognise
-from functions.import_visits.records import (
-    ClinicRecord,
-    Context,
-    FileRefused,
-    PatientRecord,
-    Reading,
-    Refusal,
-    Row,
-    VisitRecord,
-    ZoneOf,
-)
+from functions.import_visits.records import Context, FileRefused, Reading, Refusal, ZoneOf
 from functions.import_visits.report import Report
-from functions.import_visits.store_clinics import store_clinics
-from functions.import_visits.store_patients import store_patients
-from functions.import_visits.store_visits import store_visits
+from functions.import_visits.staging import Part, Staging
+from functions.import_visits.storing import Storing
+from functions.import_visits.turn import Turn, TurnLost
+from functions.import_visits.upload import INCOMING, SETTINGS, Found, Upload
 from shared.hash_key import hash_key
-from shared.storage import patients, settings
+from shared.observability import log
+from shared.storage import settings
 from shared.storage.settings import practice
 
-INCOMING, SETTINGS = "incoming/", "settings/"
-BATCH_ROWS = 10_000  # about 20 MB; the more rows of a patient come together, the fewer reads
-MAX_FILE_BYTES = 200 * 1024 * 1024  # file and refused records share the function's 512 MB of disk
+KINDS_OF_SETTINGS = ("clinics", "intake")
+SHOW_AFTER, SHOW_EVERY = timedelta(seconds=20), timedelta(seconds=10)
+ROWS_BETWEEN_LOOKS = 500  # at the clock, while a file is read
 
 
-def import_object(s3: Any, bucket: str, key: str, now: datetime, workers: Executor) -> dict[str, Any] | None:
-    """Store what the object holds, every row once, and write the report; None if there is nothing to import.
+class NoProgress(Exception):
+    """Nothing more gets done, in one invocation or in several: going on would be for nothing."""
 
-    Importing the same object again changes nothing, and finishes what an import that was killed left undone.
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What one run of the function has to work with."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    has_time: Callable[[], bool]
+    workers: Executor
+
+
+class Job(Protocol):
+    """What is done with the parts of a file: they are stored, or looked at."""
+
+    def do(self, parts: Sequence[Part]) -> Iterable[Sequence[tuple[int, Outcome]]]:
+        """Do parts of one phase, and say of each what its rows did."""
+
+    def state(self) -> dict[str, Any]:
+        """What was found so far, for another invocation to go on from."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from this state."""
+
+    def findings(self) -> dict[str, Any]:
+        """What the report says beside its counts."""
+
+
+def import_object(upload: Upload, invocation: Invocation) -> dict[str, Any] | None:
+    """Store what the object holds, every row once, and write the report; None if there is nothing to do.
+
+    Status `in_progress` asks for another invocation, which goes on where this one stopped. Importing an object again
+    changes nothing, and finishes what an import that was killed left undone.
     """
-    name = key.removeprefix(INCOMING)
-    if key.endswith("/") or not key.startswith((INCOMING, SETTINGS)):
+    if not upload.is_file:
         return None
-    with TemporaryFile() as file, Report() as report:
+    turn = Turn(upload.hashed_name, invocation.now, invocation.sleep)
+    if not turn.take():
+        log("already_running", object=upload.hashed_name)
+        return None
+    with Report(is_preview=upload.is_preview) as report:
         try:
-            uploaded_at = _fetch(s3, bucket, key, file)
-            if uploaded_at is None:
-                return None
-            zone_of = _zones()
-            reading = _open(file, key, zone_of)
-            report.begin(reading.kind, reading.header or b"")
-            choices = practice()
-            follow_up = FollowUp(hash_key(), choices.touchpoints, choices.survey_delay, zone_of, now)
-            for batch in _batches(reading.rows):
-                _store(batch, uploaded_at, report, follow_up, workers)
-        except FileRefused as refused:
-            report.refuse_file(refused)
-        if report.has_rejected:
-            report.rejected.seek(0)
-            s3.put_object(Bucket=bucket, Key=f"rejected/{name}", Body=report.rejected, ContentType="text/csv")
-        else:  # what an earlier upload of the same name had refused is corrected
-            s3.delete_object(Bucket=bucket, Key=f"rejected/{name}")
-        s3.put_object(Bucket=bucket, Key=f"reports/{name}.json", Body=report.to_json(), ContentType="application/json")
+            found = upload.find()
+            if found is None:
+                return _end_without(upload, report)
+            job = _work(upload, found, report, turn, invocation)
+        except TurnLost:
+            log("turn_lost", object=upload.hashed_name)
+            return None
+        finally:
+            turn.give_back()
+        # Looked up once the turn is free: who uploads another version from now on finds it so.
+        if job is None or not upload.is_still(found.version):
+            return report.summary() | {"status": "in_progress"}
+        _publish(upload, report, job.findings())
         return report.summary()
 
 
-def _fetch(s3: Any, bucket: str, key: str, file: IO[bytes]) -> datetime | None:
-    """Copy the object to disk (S3 drops connections that are read slowly); None if it is gone."""
+def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: Invocation) -> Job | None:
+    """Do what is left of the file; None if time ran out before the end."""
+    progress = Checkpoint.of(upload, found.version, invocation.now())
+    progress.attempts += 1
+    if progress.attempts > MAX_ATTEMPTS:
+        raise NoProgress
+    progress.write(upload)
+    report.restore(progress.state.get("report", {}))
+    tick = _ticker(upload, report, turn, progress, invocation)
+    zone_of = _zones()
+    job = _job(upload, found, zone_of, invocation)
     try:
-        found = s3.get_object(Bucket=bucket, Key=key)
-    except s3.exceptions.NoSuchKey:
-        return None
-    if found["ContentLength"] > MAX_FILE_BYTES:
-        found["Body"].close()
-        raise FileRefused(f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB. Send it in parts.")
-    shutil.copyfileobj(found["Body"], file)
-    file.seek(0)
-    uploaded_at: datetime = found["LastModified"]
-    return uploaded_at.replace(microsecond=0)
+        with TemporaryFile() as file, Staging() as staging:
+            found.copy_to(file)
+            _lay_out(_open(file, upload, zone_of), staging, report, tick, invocation)
+            rows = staging.rows + report.refused
+            if progress.goes_on(staging.rows, report.refused):
+                job.restore(progress.state["job"])
+            else:
+                report.restore({})
+            for chunk, is_last in staging.chunks(progress.done):
+                for part, outcomes in zip(chunk, job.do(chunk), strict=True):
+                    report.count(outcomes, part.ends)
+                if is_last:
+                    break
+                progress.advance(chunk[-1].place, {"report": report.state(), "job": job.state()})
+                progress.write(upload)
+                tick(rows)
+                if not invocation.has_time():
+                    return None
+    except FileRefused as refused:
+        report.refuse_file(refused)
+    return job
 
 
-def _open(file: IO[bytes], key: str, zone_of: ZoneOf) -> Reading:
-    reading = recognise(file, Context(zone_of))
-    if (reading.kind == "clinics") != key.startswith(SETTINGS):
-        place = "Clinics are" if reading.kind == "clinics" else "Only clinics are"
-        raise FileRefused(f"{place} accepted under {SETTINGS}; patients and visits go to {INCOMING}.", reading.kind)
+def _job(upload: Upload, found: Found, zone_of: ZoneOf, invocation: Invocation) -> Job:
+    now, choices = invocation.now(), practice()
+    follow_up = FollowUp(hash_key(), choices.touchpoints, choices.survey_delay, zone_of, now)
+    if upload.is_preview:
+        return Looking(found.uploaded_at, follow_up, invocation.workers)
+    return Storing(found.uploaded_at, follow_up, invocation.workers)
+
+
+def _open(file: IO[bytes], upload: Upload, zone_of: ZoneOf) -> Reading:
+    reading = recognise(file, Context(zone_of, settings.read_intake_rules()))
+    is_setting = reading.kind in KINDS_OF_SETTINGS
+    if is_setting != upload.key.startswith(SETTINGS) and not upload.is_preview:
+        place = "This is accepted" if is_setting else "Clinics and the choices for intake alone are accepted"
+        raise FileRefused(f"{place} under {SETTINGS}; patients and visits go to {INCOMING}.", reading.kind)
     return reading
 
 
-def _store(
-    batch: list[Row | Refusal], uploaded_at: datetime, report: Report, follow_up: FollowUp, workers: Executor
+def _lay_out(
+    reading: Reading, staging: Staging, report: Report, tick: Callable[[int], None], invocation: Invocation
 ) -> None:
-    for refusal in batch:
-        if isinstance(refusal, Refusal):
+    report.begin(reading)
+    for number, row in enumerate(reading.rows, start=1):
+        refusal = row if isinstance(row, Refusal) else staging.add(row)
+        if refusal:
             report.refuse(refusal)
             if refusal.opted_out:
-                patients.opt_out(refusal.opted_out)
-    records = [record for row in batch if isinstance(row, Row) for record in row.records]
-    people = [record for record in records if isinstance(record, PatientRecord)]
-    visits = [record for record in records if isinstance(record, VisitRecord)]
-    clinics = [record for record in records if isinstance(record, ClinicRecord)]
-    report.add(store_patients(people, uploaded_at, follow_up))
-    report.add(store_visits(visits, uploaded_at, follow_up, workers))
-    report.add(store_clinics(clinics, uploaded_at))
+                staging.add_opt_out(refusal.opted_out)
+        if number % ROWS_BETWEEN_LOOKS == 0:
+            tick(number)
+            if not invocation.has_time():
+                raise NoProgress
+    staging.close()
 
 
-def _batches(rows: Iterator[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
-    """Each batch is stored whole before the next is read: an import could go on after the last one's last line."""
-    while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
+def _ticker(
+    upload: Upload, report: Report, turn: Turn, progress: Checkpoint, invocation: Invocation
+) -> Callable[[int], None]:
+    """What is to be done every few seconds: keep the turn and, once it has taken a while, show how far it is."""
+    shown_at = progress.began_at + SHOW_AFTER - SHOW_EVERY
+
+    def tick(rows_read: int) -> None:
+        nonlocal shown_at
+        turn.keep()
+        now = invocation.now()
+        if now - shown_at >= SHOW_EVERY:
+            upload.put_report(report.to_json(status="in_progress", rows_read=rows_read))
+            shown_at = now
+
+    return tick
+
+
+def _end_without(upload: Upload, report: Report) -> dict[str, Any] | None:
+    """The object was deleted: say so if the import had begun."""
+    progress = Checkpoint.last(upload)
+    if progress is None:
+        return None
+    report.restore(progress.state.get("report", {}))
+    report.refuse_file(FileRefused("The file was deleted before all of it was taken in."))
+    _publish(upload, report, {})
+    return report.summary()
+
+
+def _publish(upload: Upload, report: Report, findings: dict[str, Any]) -> None:
+    """Write the report, and the refused rows beside it; what an earlier upload of the name had refused is corrected."""
+    if not upload.is_preview:
+        upload.put_rejected(report.rejected if report.refused else None, report.reasons if report.has_reasons else None)
+    upload.put_report(report.to_json(**findings))
+    upload.forget_unfinished()
 
 
 def _zones() -> ZoneOf:

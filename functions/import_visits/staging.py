@@ -30,6 +30,7 @@ from functions.import_visits.records import (
 MAX_ROWS = 2_000_000  # on disk, about 1 GB
 MAX_PATIENT_ROWS = 5_000  # all of a patient's rows are in memory at once
 CHUNK_ROWS = 2_000  # some seconds of work: what a killed import does again
+MAX_NAMES = 10_000  # remembered while a file is laid out
 CACHE_KILOBYTES = 16_000
 
 
@@ -74,6 +75,7 @@ class Staging:
 
     def __init__(self) -> None:
         self.rows = 0
+        self._said = set[NameRecord]()
         self._waiting: list[tuple[int, str, int, bool, bytes]] = []
         self._database = sqlite3.connect("")  # SQLite's own temporary file
         self._database.executescript(f"""
@@ -94,7 +96,8 @@ class Staging:
 
     def add(self, row: Row) -> Refusal | None:
         """Lay a row out; what is beyond a patient's 5,000 rows in one file comes back refused."""
-        places = [_place(record, row.line) for record in row.records]
+        records = [record for record in row.records if not self._is_said(record)] or row.records[:1]
+        places = [_place(record, row.line) for record in records]
         for patient_id in {place.key for place in places if place.phase is Phase.PATIENTS}:
             if self._count(patient_id) > MAX_PATIENT_ROWS:
                 reason = (
@@ -105,7 +108,7 @@ class Staging:
         if self.rows > MAX_ROWS:
             raise FileRefused(f"The file has more than {MAX_ROWS:,} rows. Send it in parts.")
         end = max(places)
-        for place, record in zip(places, row.records, strict=True):
+        for place, record in zip(places, records, strict=True):
             self._add(place, row.line, place == end, record)
         return None
 
@@ -141,6 +144,17 @@ class Staging:
                 ends = frozenset(line for line, ends, _ in listed if ends)
                 yield Part(Place(Phase(phase), key), tuple((line, record) for line, _, record in listed), ends)
 
+    def _is_said(self, record: Record) -> bool:
+        """Whether it only repeats a name: every message of an EMR names its therapist again."""
+        if not isinstance(record, NameRecord):
+            return False
+        if record in self._said:
+            return True
+        if len(self._said) >= MAX_NAMES:
+            self._said.clear()
+        self._said.add(record)
+        return False
+
     def _count(self, patient_id: str) -> int:
         """The rows of the patient so far, this one included."""
         found = self._database.execute(
@@ -172,8 +186,8 @@ def _place(record: Record, line: int) -> Place:
             return Place(Phase.PATIENTS, case.patient_id)
         case ClinicRecord(clinic):
             return Place(Phase.CLINICS, clinic.clinic_id)
-        case NameRecord():
-            return Place(Phase.NAMES, in_order)
+        case NameRecord(named, ids):
+            return Place(Phase.NAMES, " ".join((named, *ids)))
         case MergeRecord():
             return Place(Phase.MERGES, in_order)
         case RuleRecord():

@@ -1,26 +1,24 @@
 """Clinics: what is set for each, over the practice's choices."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from functions.import_visits.merge import grouped, merge_all
+from functions.import_visits.merge import Outcome, merge_all
 from functions.import_visits.records import ClinicRecord
 from shared.domain.settings import ClinicSettings
 from shared.storage import settings
 
 
-def store_clinics(records: Iterable[ClinicRecord], uploaded_at: datetime) -> Counter[str]:
-    """Store each clinic; the last upload wins. Counts the rows."""
-    outcomes = Counter[str]()
-    for clinic_id, rows in grouped(records, lambda record: record.clinic.clinic_id).items():
-        stored = settings.read_clinic(clinic_id)
-        merged, counts = merge_all(stored, rows, lambda current, row: _merge(current, row, uploaded_at))
-        if merged and merged != stored:
-            settings.put_clinic(merged)
-        outcomes += counts
-    return outcomes
+def store_clinic(rows: Sequence[tuple[int, ClinicRecord]], uploaded_at: datetime) -> list[tuple[int, Outcome]]:
+    """Store one clinic, of which these are all rows; the last upload wins."""
+    stored = settings.read_clinic(rows[0][1].clinic.clinic_id)
+    merged, outcomes = merge_all(
+        stored, [record for _, record in rows], lambda current, row: _merge(current, row, uploaded_at)
+    )
+    if merged and merged != stored:
+        settings.put_clinic(merged)
+    return [(line, outcome) for (line, _), outcome in zip(rows, outcomes, strict=True)]
 
 
 def _merge(stored: ClinicSettings | None, record: ClinicRecord, uploaded_at: datetime) -> ClinicSettings:

@@ -1,133 +1,50 @@
 """Files in, patients, visits, surveys and messages out: each row once, whatever happens on the way."""
 
 import itertools
-import json
-import os
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus
 
-import boto3
 import pytest
-from botocore.client import BaseClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.import_visits import importing
+from functions.import_visits import upload as uploads
 from functions.import_visits.handler import handler
-from shared.domain.message import Message, MessageKind, MessageState
+from shared.domain.message import MessageState
 from shared.domain.patient import Patient
-from shared.domain.survey import Survey
 from shared.observability import HandlerFailed
-from shared.storage import messages, models, patients, surveys, visits
+from shared.storage import models, patients, surveys, visits
 from shared.storage import settings as stored_settings
+from tests.fakes import FakeContext
+from tests.handlers.exports import (
+    COURSE,
+    FIRST_UPLOAD,
+    PATIENTS,
+    VISITS,
+    Bucket,
+    Killed,
+    at_writes,
+    counts,
+    due,
+    dump,
+    dying_at,
+    event,
+    file_of,
+    message_of,
+    restore,
+    run,
+    send,
+    surveys_of,
+    upload,
+    visit,
+)
 
 pytestmark = pytest.mark.usefixtures("aws")
-
-FIRST_UPLOAD = datetime(2026, 3, 20, 3, 0, tzinfo=UTC)
-PATIENTS = "patient_id,first_name,last_name,email,clinic_id"
-VISITS = "visit_id,patient_id,case_id,clinic_id,started_at,kind,status"
-WRITES = {"PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem", "PutObject"}
-
-
-class Bucket:
-    """The intake bucket on moto, except that a test says when each object was uploaded."""
-
-    def __init__(self) -> None:
-        self.s3 = boto3.client("s3")
-        self.exceptions = self.s3.exceptions
-        self.uploaded: dict[str, datetime] = {}
-
-    def get_object(self, **request: Any) -> Any:
-        found = self.s3.get_object(**request)
-        return {**found, "LastModified": self.uploaded[request["Key"]]}
-
-    def put_object(self, **request: Any) -> Any:
-        return self.s3.put_object(**request)
-
-    def delete_object(self, **request: Any) -> Any:
-        return self.s3.delete_object(**request)
-
-    def read(self, key: str) -> bytes:
-        found: bytes = self.s3.get_object(Bucket=os.environ["INTAKE_BUCKET"], Key=key)["Body"].read()
-        return found
-
-    def keys(self) -> list[str]:
-        listed = self.s3.list_objects_v2(Bucket=os.environ["INTAKE_BUCKET"])
-        return [item["Key"] for item in listed.get("Contents", ())]
 
 
 @pytest.fixture
 def bucket(aws: None) -> Bucket:
     return Bucket()
-
-
-def event(key: str) -> dict[str, Any]:
-    return {"Records": [{"s3": {"bucket": {"name": os.environ["INTAKE_BUCKET"]}, "object": {"key": quote_plus(key)}}}]}
-
-
-def upload(bucket: Bucket, key: str, content: str | bytes, at: datetime = FIRST_UPLOAD) -> None:
-    bucket.uploaded[key] = at
-    body = content.encode() if isinstance(content, str) else content
-    bucket.s3.put_object(Bucket=os.environ["INTAKE_BUCKET"], Key=key, Body=body)
-
-
-def run(bucket: Bucket, key: str) -> dict[str, Any]:
-    """Deliver the event of the object, and return the report."""
-    summary = handler(event(key), None, s3=bucket, now=lambda: FIRST_UPLOAD, workers=1)["files"]
-    assert len(summary) == 1
-    report: dict[str, Any] = json.loads(bucket.read(f"reports/{key.removeprefix('incoming/')}.json"))
-    assert summary[0] == {name: report[name] for name in summary[0]}
-    assert report["rows"] == sum(report[name] for name in ("created", "updated", "unchanged", "refused"))
-    return report
-
-
-def send(bucket: Bucket, content: str | bytes, name: str = "file.csv", days: int = 0) -> dict[str, Any]:
-    """Upload a file some days after the first, and import it."""
-    upload(bucket, f"incoming/{name}", content, FIRST_UPLOAD + timedelta(days=days))
-    return run(bucket, f"incoming/{name}")
-
-
-def counts(report: dict[str, Any]) -> tuple[int, int, int, int]:
-    return report["created"], report["updated"], report["unchanged"], report["refused"]
-
-
-def visit(number: int, day: int, kind: str = "treatment", status: str = "completed", case: str = "c1") -> str:
-    return f"v{number},p1,{case},north,2026-03-{day:02}T09:00,{kind},{status}"
-
-
-def file_of(*rows: str, header: str = VISITS) -> str:
-    return "\n".join([header, *rows]) + "\n"
-
-
-COURSE = file_of(
-    visit(1, 2, "evaluation"), *(visit(number, number + 1) for number in range(2, 8)), visit(8, 12, "discharge")
-)
-
-
-def dump() -> dict[str, list[Any]]:
-    """Every table, whole."""
-    tables = boto3.client("dynamodb")
-    names = [model.Meta.table_name for model in (models.PatientItem, models.VisitItem, models.SurveyItem)]
-    names += [model.Meta.table_name for model in (models.MessageItem, models.SettingsItem)]
-    return {name: sorted(tables.scan(TableName=name)["Items"], key=json.dumps) for name in names}
-
-
-def surveys_of(patient_id: str = "p1") -> dict[str, Survey]:
-    return {survey.touchpoint: survey for survey in surveys.of_patient(patient_id)}
-
-
-def message_of(survey: Survey) -> Message:
-    found = messages.get(f"{survey.survey_id}-{MessageKind.SURVEY}")
-    assert found is not None
-    return found
-
-
-def due(patient_id: str = "p1") -> dict[str, datetime]:
-    """What the patient is still to be asked, and when."""
-    waiting = messages.due_until(datetime(2100, 1, 1, tzinfo=UTC))
-    return {message.touchpoint: message.due_at for message in waiting if message.patient_id == patient_id}
 
 
 def at(day: int, hour: int) -> datetime:
@@ -250,12 +167,6 @@ def test_rows_twice_in_a_file_are_each_counted_and_the_last_wins(bucket):
     before = dump()
     assert counts(send(bucket, content, days=1)) == (0, 0, 3, 0)
     assert dump() == before
-
-
-def test_batches_are_one_file(bucket, monkeypatch):
-    monkeypatch.setattr(importing, "BATCH_ROWS", 3)
-    assert counts(send(bucket, COURSE)) == (8, 0, 0, 0)
-    assert set(due()) == {"evaluation", "visit:6", "discharge"}
 
 
 # What the records may change, and what they may not.
@@ -425,7 +336,7 @@ def test_an_unknown_file_is_refused_whole_and_the_report_says_what_was_looked_fo
 def test_a_header_alone_is_accepted(bucket):
     report = send(bucket, PATIENTS)
     assert (report["status"], report["rows"], report["errors"]) == ("accepted", 0, [])
-    assert bucket.keys() == ["incoming/file.csv", "reports/file.csv.json"]
+    assert bucket.listed() == ["incoming/file.csv", "reports/file.csv.json"]
 
 
 def test_clinics_are_accepted_under_settings_only_and_nothing_else_is(bucket):
@@ -463,13 +374,13 @@ def test_a_patient_who_turns_out_to_be_archived_is_not_asked_about_visits_that_c
 
 def test_refused_rows_of_an_earlier_upload_are_gone_once_they_are_corrected(bucket):
     send(bucket, file_of("p1,Ann,Lee,nonsense,north", header=PATIENTS))
-    assert "rejected/file.csv" in set(bucket.keys())
+    assert "rejected/file.csv" in set(bucket.listed())
     send(bucket, file_of("p1,Ann,Lee,ann@example.com,north", header=PATIENTS), days=1)
-    assert "rejected/file.csv" not in set(bucket.keys())
+    assert "rejected/file.csv" not in set(bucket.listed())
 
 
 def test_a_file_that_is_too_large_is_refused_without_being_read(bucket, monkeypatch):
-    monkeypatch.setattr(importing, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(uploads, "MAX_FILE_BYTES", 100)
     report = send(bucket, COURSE)
     assert report["status"] == "refused"
     assert "Send it in parts" in report["errors"][0]["reason"]
@@ -478,16 +389,16 @@ def test_a_file_that_is_too_large_is_refused_without_being_read(bucket, monkeypa
 @pytest.mark.parametrize("key", ["incoming/", "incoming/2026/", "reports/file.csv.json", "elsewhere.csv"])
 def test_folder_marks_and_other_places_are_left_alone(bucket, key):
     upload(bucket, key, COURSE)
-    assert handler(event(key), None, s3=bucket) == {"files": []}
-    assert bucket.keys() == [key]
+    assert handler(event(key), FakeContext(), s3=bucket) == {"files": []}
+    assert bucket.listed() == [key]
 
 
 def test_an_object_that_was_deleted_meanwhile_is_no_error(bucket):
-    assert handler(event("incoming/gone.csv"), None, s3=bucket) == {"files": []}
+    assert handler(event("incoming/gone.csv"), FakeContext(), s3=bucket) == {"files": []}
 
 
 def test_s3_s_test_event_is_no_error(bucket):
-    assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent"}, None, s3=bucket) == {"files": []}
+    assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent"}, FakeContext(), s3=bucket) == {"files": []}
 
 
 def test_logs_hold_no_patient_s_data_and_no_file_name(bucket, capsys):
@@ -499,47 +410,6 @@ def test_logs_hold_no_patient_s_data_and_no_file_name(bucket, capsys):
 
 
 # Imports that die, meet, or come in any order.
-
-
-class Killed(BaseException):
-    """The function's end, at a write."""
-
-
-@pytest.fixture
-def at_writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[int, str], None] | None], None]]:
-    """Set what happens before (`"before"`) and after the n-th write from now on."""
-    real = BaseClient._make_api_call
-    hook: list[Callable[[int, str], None] | None] = [None]
-    writes = itertools.count(1)
-
-    def call(client: Any, operation: str, request: Any) -> Any:
-        act = hook[0]
-        if operation not in WRITES or act is None:
-            return real(client, operation, request)
-        number = next(writes)
-        act(number, "before")
-        answer = real(client, operation, request)
-        act(number, "after")
-        return answer
-
-    def set_hook(act: Callable[[int, str], None] | None) -> None:
-        nonlocal writes
-        hook[0], writes = act, itertools.count(1)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    yield set_hook
-    hook[0] = None
-
-
-def restore(state: dict[str, list[Any]]) -> None:
-    """Make the tables hold exactly this again."""
-    tables = boto3.client("dynamodb")
-    for name, items in state.items():
-        keys = [key["AttributeName"] for key in tables.describe_table(TableName=name)["Table"]["KeySchema"]]
-        for item in tables.scan(TableName=name)["Items"]:
-            tables.delete_item(TableName=name, Key={key: item[key] for key in keys})
-        for item in items:
-            tables.put_item(TableName=name, Item=item)
 
 
 FIRST = file_of(visit(1, 2, "evaluation"), *(visit(number, number + 1) for number in range(2, 7)))
@@ -558,31 +428,24 @@ FILES = {"first": FIRST, "then": THEN, "back": BACK, "people": PEOPLE}
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("last", FILES)
-def test_an_import_killed_at_any_write_is_completed_by_importing_the_file_again(bucket, at_writes, last, moment):
+def test_an_import_killed_at_any_write_is_completed_by_importing_the_file_again(bucket, last, moment):
     for number, (name, content) in enumerate(FILES.items()):
         upload(bucket, f"incoming/{name}", content, FIRST_UPLOAD + timedelta(days=number))
     for name in itertools.takewhile(lambda name: name != last, FILES):
         run(bucket, f"incoming/{name}")
     start = dump()
-    run(bucket, f"incoming/{last}")
+    undisturbed = run(bucket, f"incoming/{last}")
     uninterrupted = dump()
     assert uninterrupted != start
 
-    def die_at(write: int) -> Callable[[int, str], None]:
-        def act(number: int, phase: str) -> None:
-            if number > write or (number == write and phase == moment):
-                raise Killed  # dead is dead: nothing that this run writes later takes effect
-
-        return act
-
     for write in itertools.count(1):
         restore(start)
-        at_writes(die_at(write))
         try:
-            run(bucket, f"incoming/{last}")
+            with at_writes(dying_at(write, moment)):
+                run(bucket, f"incoming/{last}")
         except Killed:
-            at_writes(None)
-            run(bucket, f"incoming/{last}")
+            report = run(bucket, f"incoming/{last}")
+            assert (report["rows"], report["refused"]) == (undisturbed["rows"], undisturbed["refused"])
             assert dump() == uninterrupted, f"killed {moment} write {write}"
         else:
             break
@@ -601,7 +464,7 @@ def unsent() -> dict[str, Any]:
     return {"Visits": state["Visits"], "Messages": waiting, "Surveys": made}
 
 
-def test_two_imports_that_meet_at_any_write_come_to_the_same_as_one_after_the_other(bucket, at_writes):
+def test_two_imports_that_meet_at_any_write_come_to_the_same_as_one_after_the_other(bucket):
     upload(bucket, "incoming/a", file_of(visit(1, 2, "evaluation"), *(visit(n, n + 1) for n in range(2, 5))))
     upload(bucket, "incoming/b", file_of(*(visit(n, n + 1) for n in range(5, 8)), visit(1, 2, "evaluation")))
     empty = dump()
@@ -617,12 +480,11 @@ def test_two_imports_that_meet_at_any_write_come_to_the_same_as_one_after_the_ot
             nonlocal met
             if number == write and phase == "before":
                 met = True
-                at_writes(None)
                 run(bucket, "incoming/b")
 
         restore(empty)
-        at_writes(meet)
-        run(bucket, "incoming/a")
+        with at_writes(meet):
+            run(bucket, "incoming/a")
         if not met:
             break
         assert unsent() == one_after_the_other, f"met before write {write}"
@@ -657,7 +519,7 @@ def test_visits_may_come_in_any_order_and_in_any_number_of_files(bucket, rows, c
 def test_many_patients_are_stored_side_by_side(bucket):
     rows = [f"v{number},p{number},c1,north,2026-03-02T09:00,evaluation,completed" for number in range(100)]
     upload(bucket, "incoming/many.csv", file_of(*rows))
-    (summary,) = handler(event("incoming/many.csv"), None, s3=bucket)["files"]
+    (summary,) = handler(event("incoming/many.csv"), FakeContext(), s3=bucket)["files"]
     assert summary["created"] == 100
     assert len(dump()["Messages"]) == len(dump()["Visits"]) == 100
 
@@ -669,7 +531,7 @@ def test_an_unexpected_failure_ends_the_invocation_without_its_words(bucket, mon
     monkeypatch.setattr(visits, "put", fail)
     upload(bucket, "incoming/file.csv", COURSE)
     with pytest.raises(HandlerFailed) as failure:
-        handler(event("incoming/file.csv"), None, s3=bucket)
+        handler(event("incoming/file.csv"), FakeContext(), s3=bucket)
     output = capsys.readouterr()
     assert "zebra" not in str(failure.value) + output.out + output.err
-    assert bucket.keys() == ["incoming/file.csv"]
+    assert bucket.listed() == ["incoming/file.csv", "unfinished/file.csv.json"]

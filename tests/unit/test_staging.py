@@ -67,14 +67,14 @@ def test_what_a_file_says_comes_back_in_the_order_of_work_and_within_a_part_in_t
     assert [(part.place.phase.name, [line for line, _ in part.rows]) for part in parts] == [
         ("RULES", [5]),
         ("CLINICS", [4]),
-        ("NAMES", [2]),
         ("NAMES", [6]),
+        ("NAMES", [2]),
         ("PATIENTS", [1, 3, 3]),
         ("PATIENTS", [2, 7]),
         ("MERGES", [1]),
         ("MERGES", [8]),
     ]
-    records = {line: set() for line in range(1, 9)}
+    records: dict[int, set[Record]] = {line: set() for line in range(1, 9)}
     for part in parts:
         for line, record in part.rows:
             records[line].add(record)
@@ -87,6 +87,15 @@ def test_every_row_ends_in_exactly_one_part_the_last_that_holds_something_of_it(
     for each in EVERYTHING:
         holding = [part for part in parts if each.line in {line for line, _ in part.rows}]
         assert [each.line in part.ends for part in holding] == [False] * (len(holding) - 1) + [True]
+
+
+def test_a_name_that_every_row_repeats_is_laid_out_once_but_a_row_that_says_nothing_else_is_kept(monkeypatch):
+    monkeypatch.setattr(staging, "MAX_NAMES", 2)
+    ann, ann_now = NameRecord(Named.THERAPIST, ("t1",), "Ann Lee"), NameRecord(Named.THERAPIST, ("t1",), "Ann Poe")
+    rows = [row(1, ann, of_patient("p1")), row(2, ann), row(3, ann, of_patient("p1")), row(4, ann_now)]
+    names, patient = laid_out(rows)
+    assert names.rows == ((1, ann), (2, ann), (4, ann_now))
+    assert (set(names.ends), set(patient.ends)) == ({2, 4}, {1, 3})
 
 
 def test_merges_come_in_the_order_of_the_file_however_many_lines_it_has():
@@ -108,7 +117,7 @@ def test_chunks_are_of_one_phase_and_of_some_thousand_rows(monkeypatch):
     monkeypatch.setattr(staging, "CHUNK_ROWS", 5)
     with Staging() as found:
         for line in range(1, 31):
-            found.add(row(line, of_patient(f"p{line % 10}"), NameRecord(Named.THERAPIST, ("t1",), "Ann")))
+            found.add(row(line, of_patient(f"p{line % 10}"), NameRecord(Named.THERAPIST, (f"t{line}",), "Ann")))
         found.close()
         chunks = list(found.chunks())
     assert [len({part.place.phase for part in chunk}) for chunk, _ in chunks] == [1] * len(chunks)
