@@ -356,6 +356,51 @@ def test_a_bundle_broken_over_many_lines_names_the_line_where_it_broke():
     assert outline(rows) == [(5, "p1"), (where, "refused"), (broken.count("\n") + 2, "p4")]
 
 
+@pytest.mark.parametrize("broken", ["tru", '{"resource": tru}}'])
+def test_where_nobody_can_tell_how_a_bundle_goes_on_its_rest_is_refused_once(broken):
+    whole = json.dumps(a_bundle(*(a_patient(f"p{number}") for number in (1, 2, 3, 4))))
+    rows = read(whole.replace(json.dumps({"resource": a_patient("p2")}), broken))
+    assert [name for _, name in outline(rows)] == ["p1", "refused"]
+
+
+def test_a_bundle_cut_off_between_entries_takes_nothing_from_the_next_line():
+    entry = json.dumps({"resource": a_patient("p1")})
+    for end in ("", ","):
+        cut_off = f'{{"resourceType": "Bundle", "type": "collection", "entry": [{entry}{end}'
+        rows = read(lines(cut_off, a_bundle(a_patient("p2")), a_patient("p3"), a_patient("p4")))
+        assert sorted(name for _, name in outline(rows)) == ["p1", "p2", "p3", "p4", "refused"]
+
+
+def test_a_string_that_is_never_closed_ends_with_its_line_however_long():
+    broken = json.dumps(a_bundle(a_patient("p1"), {"resourceType": "Binary", "data": "x" * 2_000_000}))[:-6]
+    rows = read(lines(broken, a_patient("p2")))
+    assert outline(rows) == [(1, "p1"), (1, "refused"), (2, "p2")]
+
+
+@pytest.mark.parametrize("odd", ["", "x"])
+def test_an_escaped_quotation_mark_never_ends_a_text_wherever_the_file_is_cut_for_reading(odd):
+    scan = {"resourceType": "Binary", "data": odd + '"}]' * 1_000_000}
+    rows = read(a_bundle(a_patient("p1"), scan, a_patient("p3")))
+    assert [name for _, name in outline(rows)] == ["p1", "refused", "p3"]
+
+
+def test_a_large_bundle_whose_type_comes_last_is_read_as_well():
+    text = {"status": "generated", "div": "<div>" + "x" * 600_000 + "</div>"}
+    whole = a_bundle(*(a_patient(f"p{number}", text=text) for number in range(3)))
+    assert [name for _, name in outline(read(json.dumps(whole, sort_keys=True)))] == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_how_much_of_the_file_is_read_at_a_time_does_not_matter(size):
+    whole = a_bundle(a_patient(name=[{"family": "Núñez", "given": ["José"]}]), *MANY) | {"total": 1234567}
+    torn = json.dumps(whole, ensure_ascii=False)[:-300]
+    content = f"{json.dumps(whole, ensure_ascii=False)}\n{torn}\n{json.dumps(whole, indent=1)}\ngarbage\n".encode()
+    pieces = (content[place : place + size] for place in range(0, len(content), size))
+    reading = fhir.read(_Generated(pieces, 1), content, Context(zone_of, RULES))
+    assert reading
+    assert list(reading.rows) == read(content)
+
+
 def test_a_line_that_is_not_utf_8_is_windows_1252():
     content = lines(a_patient("p1", name=[{"family": "Núñez"}])).replace("\\u00fa", "ú").replace("\\u00f1", "ñ")
     for encoding in ("utf-8", "cp1252"):
@@ -848,6 +893,11 @@ def test_therapists_clinics_and_cases_are_known_by_id_or_identifier():
     assert (found.therapist_id, found.therapist_name, found.clinic_id, found.case_id) == ("999", "Dr. T", "north", "c7")
 
 
+def test_a_visit_whose_case_cannot_be_told_is_refused():
+    assert refusal(an_encounter(episodeOfCare=[{"reference": "urn:uuid:none"}]))[0] == "Encounter.episodeOfCare"
+    assert visit(an_encounter(episodeOfCare=[{"display": "Left knee"}])).case_id == ""
+
+
 def test_a_case_referred_to_by_identifier_is_the_one_in_the_file():
     whole = a_case("c1", identifier=[{"system": "https://cases", "value": "c7"}])
     *_, row = read(
@@ -914,12 +964,12 @@ def test_of_versions_without_a_date_the_first_in_a_history_counts():
 class _Generated(io.BytesIO):
     """A file that is never in memory at once."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], at_once: int) -> None:
         super().__init__()
-        self._pieces = pieces
+        self._pieces, self._at_once = pieces, at_once
 
     def read(self, _size: int | None = -1) -> bytes:
-        return b"".join(itertools.islice(self._pieces, 500))
+        return b"".join(itertools.islice(self._pieces, self._at_once))
 
 
 def test_memory_does_not_grow_with_a_bundle_on_one_line():
@@ -933,7 +983,7 @@ def test_memory_does_not_grow_with_a_bundle_on_one_line():
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        reading = fhir.read(_Generated(pieces(count)), b'{"resourceType"', Context(zone_of))
+        reading = fhir.read(_Generated(pieces(count), 500), b'{"resourceType"', Context(zone_of))
         assert reading
         assert sum(isinstance(row, Row) for row in reading.rows) == count
         _, most = tracemalloc.get_traced_memory()
