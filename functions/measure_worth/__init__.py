@@ -1,0 +1,1 @@
+"""Scheduled: measures once a week what closing the loop is worth."""
