@@ -38,7 +38,8 @@ class Intake:
         reported = path.name if prefix == "incoming/" else prefix + path.name
         key = f"reports/{reported}.json"
         self.s3.delete_object(Bucket=self.bucket, Key=key)  # an earlier report of this name is not the one we wait for
-        self.s3.upload_file(str(path), self.bucket, prefix + path.name)
+        with path.open("rb") as file:
+            self.s3.put_object(Bucket=self.bucket, Key=prefix + path.name, Body=file)
         shown, heard = "", time.monotonic()
         while True:
             report = self._read(key)

@@ -1,12 +1,14 @@
 """The practice's files: taken in, refused, or in part, and always with a report."""
 
 import io
+import json
 import zipfile
 
 import pytest
 
+from local.intake import Intake, import_in_words, preview_in_words
 from local.stack import Stack
-from tests.integration.practice import Practice, at, evaluation, someone, table, visit
+from tests.integration.practice import Practice, at, at_once, evaluation, eventually, someone, table, visit
 
 PATIENTS = "patient_id,first_name,last_name,email,clinic_id"
 VISITS = "visit_id,patient_id,case_id,clinic_id,started_at,kind,status"
@@ -215,3 +217,61 @@ class TestSettings:
             )
             assert (report["refused"], report["errors"][0]["column"]) == (1, column)
         assert "Broken" not in str(practice.items("SettingsTable"))
+
+
+class TestPreviews:
+    def test_a_preview_tells_what_an_import_would_do_and_mails_nobody(self, practice, tmp_path):
+        person, nobody = someone(), someone(email="")
+        practice.export([person, nobody])
+        text = table([evaluation(person, at("2026-03-02")), evaluation(nobody, at("2026-03-02"))])
+        path = tmp_path / "look first.csv"
+        path.write_text(text + "broken,row\n")
+        before = practice.dump()
+        report = self.intake(practice).report_on(path, "preview/", print)
+        assert (report["status"], report["rows"], report["refused"]) == ("partial", 3, 1)
+        assert report["visits"] == {"new": 2, "changed": 0, "unchanged": 0}
+        assert report["touchpoints"] == {"new": 2, "moved": 0, "withdrawn": 0}
+        assert report["mails"]["not_mailed"]  # the visits are of March
+        assert practice.dump() == before
+        words = "\n".join(preview_in_words(report))
+        assert "line 4" in words
+        assert "visits" in words
+
+    def test_the_same_file_is_imported_from_the_command_line(self, practice, tmp_path):
+        person = someone()
+        path = tmp_path / "people.csv"
+        path.write_text(table([person.row]))
+        report = self.intake(practice).report_on(path, "incoming/", print)
+        assert "1 created" in "\n".join(import_in_words(report))
+        assert person.patient_id in {patient["patient_id"] for patient in practice.items("PatientsTable")}
+
+    @staticmethod
+    def intake(practice: Practice) -> Intake:
+        return Intake(practice.client("s3"), practice.bucket)
+
+
+class TestLongImports:
+    def test_an_import_that_was_left_lying_is_taken_up_by_the_sweep(self, practice):
+        """What a killed invocation leaves: the file, and the note that its import has begun."""
+        person = someone()
+        name = practice.put(table([person.row]), "killed.csv", "elsewhere/")
+        content = practice.stored(name) or b""
+        practice.client("s3").put_object(Bucket=practice.bucket, Key="incoming/left.csv", Body=content)
+        practice.report("left.csv")
+        practice.client("s3").delete_object(Bucket=practice.bucket, Key="reports/left.csv.json")
+        note = {"key": "incoming/left.csv", "version": "another", "attempts": 1}
+        note |= {"began_at": "2026-03-02T15:00:00Z", "phase": 5, "part": "", "rows": 0, "refused": 0, "state": {}}
+        practice.client("s3").put_object(
+            Bucket=practice.bucket, Key="unfinished/left.csv.json", Body=json.dumps(note).encode()
+        )
+        practice.run("ImportVisitsFunction", at("2026-03-02"))
+        assert practice.report("left.csv")["unchanged"] == 1
+        eventually(lambda: practice.stored("unfinished/left.csv.json") is None, "the note is gone")
+
+    def test_two_events_of_one_upload_are_both_done_with_and_leave_one_state(self, practice):
+        name = practice.put(table([evaluation(someone(), at("2026-03-02")) for _ in range(40)]))
+        practice.report(name)
+        before = practice.dump()
+        event = {"Records": [{"s3": {"bucket": {"name": practice.bucket}, "object": {"key": f"incoming/{name}"}}}]}
+        at_once(*[lambda: practice.stack.invoke("ImportVisitsFunction", event)] * 2)
+        assert practice.dump() == before
