@@ -107,6 +107,7 @@ class FollowUp:
         if told := _told(known.values()):
             wanted = self._surveys(patient_id, patient, history, told)
             known |= surveys.get_many(wanted.keys() - looked_for - known.keys())
+        wanted = _with_surveys_taken_over(wanted, known)
         letters = _letters(known.values())
 
         asked = _Asked()
@@ -151,6 +152,20 @@ class FollowUp:
             due_at=touchpoint.due_at,
             language=patient.language if patient else Language.ENGLISH,
         )
+
+
+def _with_surveys_taken_over(wanted: dict[str, Survey], known: Mapping[str, Survey]) -> dict[str, Survey]:
+    """What is wanted, going on with a survey that was made before its patient turned out to be this one."""
+    taken_over: dict[tuple[str, str], str] = {}
+    for survey in sorted(known.values(), key=lambda survey: (bool(survey.unsent_reason), survey.survey_id)):
+        if survey.former_patient_ids:
+            taken_over.setdefault((survey.episode, survey.touchpoint), survey.survey_id)
+    found = {}
+    for survey_id, survey in wanted.items():
+        if survey_id not in known:
+            survey_id = taken_over.get((survey.episode, survey.touchpoint), survey_id)
+        found[survey_id] = replace(survey, survey_id=survey_id)
+    return found
 
 
 def _told(known: Iterable[Survey]) -> dict[str, list[datetime]]:
