@@ -10,7 +10,7 @@ from functions.import_visits.merge import ATTEMPTS, Contended, Outcome, grouped,
 from functions.import_visits.merging import keep
 from functions.import_visits.records import CaseRecord, PatientRecord, VisitRecord
 from shared.domain.episode import Case, Visit
-from shared.domain.patient import Patient
+from shared.domain.patient import Patient, keep_corrections
 from shared.storage import names, patients, visits
 from shared.storage.visits import History
 
@@ -121,7 +121,7 @@ def _merge_patient(
         if is_older(said, stored):
             return stored
         kept = {name: getattr(stored, name) for name in (*_OURS, *record.absent)}
-        return replace(said, opted_out=said.opted_out or stored.opted_out, **kept)
+        return keep_corrections(replace(said, opted_out=said.opted_out or stored.opted_out, **kept), stored)
 
     merged, outcomes = merge_all(known, [record for _, record in rows], merge)
     return merged, dict(zip((place for place, _ in rows), outcomes, strict=True))

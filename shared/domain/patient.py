@@ -1,6 +1,7 @@
 """A patient as far as mail is concerned: how to reach them, and whether one may."""
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -40,8 +41,35 @@ class Patient:
     surveyed_for: datetime | None = None  # when its touchpoint occurred
     review_requested_at: datetime | None = None
     review_requested_by: str = ""
+    corrected: tuple[tuple[str, str], ...] = ()  # what the staff corrected: the field, and the records' word then
     merged_into: str = ""  # the patient whom this one turned out to be; nobody is mailed under this id again
     merged_from: frozenset[str] = frozenset()  # ids that turned out to be this patient's
+
+
+CORRECTABLE = ("email", "phone", "language")
+"""What the staff may correct; names and numbers are the records' business."""
+
+
+def corrected(patient: Patient, field: str, value: str) -> Patient:
+    """The patient with what the staff say in place of the records' word, which is remembered."""
+    was = dict(patient.corrected).get(field, str(getattr(patient, field)))
+    others = tuple((name, word) for name, word in patient.corrected if name != field)
+    parsed = parse_language(value) if field == "language" else value
+    return replace(patient, corrected=others if was == str(parsed) else (*others, (field, was)), **{field: parsed})  # type: ignore[arg-type]
+
+
+def keep_corrections(said: Patient, stored: Patient) -> Patient:
+    """The records' new word, but with the staff's corrections as long as the records repeat what was corrected."""
+    still = tuple((field, was) for field, was in stored.corrected if str(getattr(said, field)) == was)
+    kept = {field: getattr(stored, field) for field, _ in still}
+    return replace(said, corrected=still, **kept)
+
+
+def search_name(last_name: str, first_name: str) -> str:
+    """What a patient is found under: last name first, without case, accents and signs."""
+    letters = unicodedata.normalize("NFKD", f"{last_name} {first_name}").casefold()
+    kept = "".join(letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter))
+    return " ".join(kept.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What happened to a patient: append-only, ids and facts, never a comment or an address."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pynamodb.exceptions import DoesNotExist
@@ -32,6 +33,34 @@ def note(
         score=score,
         detail=detail,
     ).save()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a patient."""
+
+    kind: str
+    at: datetime
+    survey_id: str = ""
+    version: int | None = None
+    score: int | None = None
+    detail: str = ""
+
+
+def of_patient(patient_id: str, limit: int) -> list[Entry]:
+    """The latest entries about a patient, newest first."""
+    found = ActivityItem.query(patient_id, scan_index_forward=False, limit=limit)
+    return [
+        Entry(
+            item.kind,
+            item.at,
+            item.survey_id or "",
+            None if item.version is None else int(item.version),
+            None if item.score is None else int(item.score),
+            item.detail or "",
+        )
+        for item in found
+    ]
 
 
 def has(patient_id: str, kind: str, at: datetime, key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pynamodb.attributes import Attribute
@@ -10,10 +11,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from shared.domain.patient import Language, Patient
+from shared.domain.patient import CORRECTABLE, Language, Patient, search_name
 from shared.storage.conditions import condition_failed, is_not, transaction_refused
 from shared.storage.models import PatientItem, connection
 
+MAX_SEARCHED = 500  # names looked through for one search
 NOT_MERGED: Condition = PatientItem.merged_into.does_not_exist()
 _FLAGS = ("opted_out", "hold", "deceased")  # of either of two patients who turn out to be one, they hold for both
 
@@ -71,9 +73,54 @@ def put_record(patient: Patient, seen: Patient | None) -> bool:
     ]
     if patient.opted_out:
         changes.append(item.opted_out.set(True))
+    changes.append(item.corrected.set(dict(patient.corrected)) if patient.corrected else item.corrected.remove())
+    changes += _found_under(patient)
     for attribute, moment in ((item.updated_at, patient.updated_at), (item.uploaded_at, patient.uploaded_at)):
         changes.append(attribute.set(moment) if moment else attribute.remove())
     return _update(patient.patient_id, changes, _unchanged(seen))
+
+
+def correct(patient: Patient, seen: Patient) -> bool:
+    """Write what the staff corrected, unless the patient changed since; False if so. The next export may differ."""
+    item = PatientItem
+    changes: list[Action] = [getattr(item, field).set(str(getattr(patient, field))) for field in CORRECTABLE]
+    changes.append(item.corrected.set(dict(patient.corrected)) if patient.corrected else item.corrected.remove())
+    return _update(patient.patient_id, changes, _unchanged(seen))
+
+
+def hold(patient_id: str, *, on: bool) -> None:
+    """Keep surveys from a patient for as long as the staff want, or no longer."""
+    _update(patient_id, [PatientItem.hold.set(on)], PatientItem.patient_id.exists())
+
+
+def opt_in(patient_id: str) -> None:
+    """Take back an opt-out, at the patient's own wish."""
+    _update(patient_id, [PatientItem.opted_out.set(False)], PatientItem.patient_id.exists())
+
+
+def search(name: str, limit: int) -> list[Patient]:
+    """Patients whose last name begins so, or whose last and first name do in either order; at most `limit`, by name."""
+    words = search_name(name, "")
+    first, _, last = words.partition(" ")
+    found = [*_begins(words, "", limit), *(_begins(last, first, limit) if last else ())]
+    people = {patient.patient_id: patient for patient in get_many(found).values()}
+    ordered = sorted(people.values(), key=lambda patient: search_name(patient.last_name, patient.first_name))
+    return ordered[:limit]
+
+
+def _begins(last: str, other: str, limit: int) -> list[str]:
+    if not last:
+        return []
+    items = PatientItem.by_name.query(last[0], PatientItem.search_name.startswith(last), limit=MAX_SEARCHED)
+    wanted = (item for item in items if any(word.startswith(other) for word in item.search_name.split()))
+    return [item.patient_id for item in islice(wanted, limit)]
+
+
+def _found_under(patient: Patient) -> list[Action]:
+    name = search_name(patient.last_name, patient.first_name)
+    if not name:
+        return [PatientItem.name_initial.remove(), PatientItem.search_name.remove()]
+    return [PatientItem.name_initial.set(name[0]), PatientItem.search_name.set(name)]
 
 
 def opt_out(patient_id: str) -> bool:
@@ -103,7 +150,12 @@ def merge(retired: Patient, survivor: Patient) -> bool:
             )
             transaction.update(
                 PatientItem(retired.patient_id),
-                actions=[PatientItem.merged_into.set(survivor.patient_id), PatientItem.archived.set(True)],
+                actions=[
+                    PatientItem.merged_into.set(survivor.patient_id),
+                    PatientItem.archived.set(True),
+                    PatientItem.name_initial.remove(),
+                    PatientItem.search_name.remove(),
+                ],
                 condition=_same_history(retired) & NOT_MERGED,
             )
     except TransactWriteError as error:
@@ -134,10 +186,12 @@ def _same(attribute: Attribute[Any], value: object) -> Condition:
 
 def _unchanged(seen: Patient | None) -> Condition:
     if seen is None or seen.uploaded_at is None:  # made by an opt-out or a merge, before any file named the patient
-        return PatientItem.uploaded_at.does_not_exist() & NOT_MERGED
+        unknown: Condition = PatientItem.uploaded_at.does_not_exist() & NOT_MERGED
+        return unknown
     unchanged: Condition = (PatientItem.uploaded_at == seen.uploaded_at) & NOT_MERGED
     if seen.updated_at:
         unchanged &= PatientItem.updated_at == seen.updated_at
+    unchanged &= _same(PatientItem.corrected, dict(seen.corrected))
     return unchanged
 
 
@@ -173,6 +227,7 @@ def to_patient(item: PatientItem) -> Patient:
         surveyed_for=item.surveyed_for,
         review_requested_at=item.review_requested_at,
         review_requested_by=item.review_requested_by or "",
+        corrected=tuple((item.corrected or {}).items()),
         merged_into=item.merged_into or "",
         merged_from=frozenset(item.merged_from or ()),
     )
