@@ -99,6 +99,7 @@ class PatientItem(Table):
     surveyed_for = InstantAttribute(null=True)
     review_requested_at = InstantAttribute(null=True)
     review_requested_by = UnicodeAttribute(null=True)
+    corrected = JSONAttribute(null=True)
     merged_into = UnicodeAttribute(null=True)
     merged_from = UnicodeSetAttribute(null=True)
 
@@ -199,6 +200,7 @@ class SurveyItem(Table):
     answered_at = InstantAttribute(null=True)
     answers: ListAttribute[Any] = ListAttribute(null=True)
     pending_reaction = UnicodeAttribute(null=True)
+    review_invited_at = InstantAttribute(null=True)
     uncounted = UnicodeAttribute(null=True)
     revision = NumberAttribute(null=True)
     counted = JSONAttribute(null=True)
