@@ -1,9 +1,10 @@
-"""Who is to be asked about what: reckoned from what truly happened, with nothing of Careloop's own domain."""
+"""Who is to be asked about what: reckoned from what truly happened, without Careloop's own rules."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
 from tests.histories.history import Appointment, Closing, Course, Note, Practice
 
@@ -30,6 +31,42 @@ class Asked:
             f"<{self.patient_id} case {self.case_id} episode {self.episode}: {self.touchpoint} due"
             f" {self.due_at:%Y-%m-%d %H:%M}Z, {self.therapist_id} at {self.clinic_id}>"
         )
+
+
+class Question(Protocol):
+    """A survey of Careloop, as far as the truth knows of such things; an episode has a name there, and no number."""
+
+    @property
+    def patient_id(self) -> str: ...
+    @property
+    def case_id(self) -> str: ...
+    @property
+    def episode(self) -> str: ...
+    @property
+    def touchpoint(self) -> str: ...
+    @property
+    def clinic_id(self) -> str: ...
+    @property
+    def therapist_id(self) -> str: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def due_at(self) -> datetime: ...
+
+
+def numbered(questions: Iterable[Question]) -> set[Asked]:
+    """The questions with the episodes of each case counted in their order."""
+    episodes: dict[tuple[str, str], list[str]] = {}
+    found = set()
+    for one in sorted(questions, key=lambda one: one.occurred_at):
+        names = episodes.setdefault((one.patient_id, one.case_id), [])
+        if one.episode not in names:
+            names.append(one.episode)
+        number = names.index(one.episode) + 1
+        found.add(
+            Asked(one.patient_id, one.case_id, number, one.touchpoint, one.clinic_id, one.therapist_id, one.due_at)
+        )
+    return found
 
 
 def asked(practice: Practice, visit_numbers: tuple[int, ...] = (2, 6)) -> set[Asked]:

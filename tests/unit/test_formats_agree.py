@@ -23,9 +23,10 @@ from functions.import_visits.records import (
 )
 from shared.domain.episode import Case, Visit, episodes
 from shared.domain.patient import Patient
+from shared.domain.survey import Survey
 from shared.domain.touchpoint import derive, parse_touchpoints
 from tests.histories import FORMATS
-from tests.histories.asked import DELAY, Asked, asked
+from tests.histories.asked import DELAY, Asked, asked, numbered
 from tests.histories.history import Practice, practices
 from tests.histories.writing import File, Format, counted
 
@@ -74,26 +75,22 @@ def found(said: Iterable[Record], practice: Practice) -> set[Asked]:
     closings: dict[str, list[Case]] = {}
     for case in cases.values():
         closings.setdefault(remaining.get(case.patient_id, case.patient_id), []).append(case)
-    questions = set()
-    for patient_id, theirs in people.items():
-        touchpoints = derive(episodes(theirs, practice.zone_of, closings.get(patient_id, ())), RULES, DELAY)
-        by_case: dict[str, list[str]] = {}
-        for touchpoint in sorted(touchpoints, key=lambda touchpoint: touchpoint.occurred_at):
-            names = by_case.setdefault(touchpoint.case_id, [])
-            if touchpoint.episode not in names:
-                names.append(touchpoint.episode)
-            questions.add(
-                Asked(
-                    patient_id,
-                    touchpoint.case_id,
-                    names.index(touchpoint.episode) + 1,
-                    touchpoint.name,
-                    touchpoint.clinic_id,
-                    touchpoint.therapist_id,
-                    touchpoint.due_at,
-                )
-            )
-    return questions
+    return numbered(
+        Survey(
+            survey_id="",
+            patient_id=patient_id,
+            case_id=touchpoint.case_id,
+            episode=touchpoint.episode,
+            visit_id=touchpoint.visit_id,
+            clinic_id=touchpoint.clinic_id,
+            therapist_id=touchpoint.therapist_id,
+            touchpoint=touchpoint.name,
+            occurred_at=touchpoint.occurred_at,
+            due_at=touchpoint.due_at,
+        )
+        for patient_id, theirs in people.items()
+        for touchpoint in derive(episodes(theirs, practice.zone_of, closings.get(patient_id, ())), RULES, DELAY)
+    )
 
 
 manners = st.integers(0, 10_000)
