@@ -384,9 +384,11 @@ def test_an_escaped_quotation_mark_never_ends_a_text_wherever_the_file_is_cut_fo
     assert [name for _, name in outline(rows)] == ["p1", "refused", "p3"]
 
 
+LONG = {"status": "generated", "div": "<div>" + "x" * 600_000 + "</div>"}
+
+
 def test_a_large_bundle_whose_type_comes_last_is_read_as_well():
-    text = {"status": "generated", "div": "<div>" + "x" * 600_000 + "</div>"}
-    whole = a_bundle(*(a_patient(f"p{number}", text=text) for number in range(3)))
+    whole = a_bundle(*(a_patient(f"p{number}", text=LONG) for number in range(3)))
     assert [name for _, name in outline(read(json.dumps(whole, sort_keys=True)))] == ["p0", "p1", "p2"]
 
 
@@ -399,6 +401,25 @@ def test_how_much_of_the_file_is_read_at_a_time_does_not_matter(size):
     reading = fhir.read(_Generated(pieces, 1), content, Context(zone_of, RULES))
     assert reading
     assert list(reading.rows) == read(content)
+
+
+def in_pieces(content: bytes, *ends: int) -> list[Row | Refusal]:
+    pieces = (content[start:end] for start, end in itertools.pairwise((0, *ends, len(content))))
+    reading = fhir.read(_Generated(pieces, 1), content, Context(zone_of, RULES))
+    assert reading
+    return list(reading.rows)
+
+
+def test_where_the_file_is_cut_for_reading_does_not_matter():
+    large = json.dumps(a_bundle(a_patient("p1", text=LONG), a_patient("p2", text=LONG)) | {"total": 123456}).encode()
+    for end in range(len(large) - 20, len(large)):
+        assert [name for _, name in outline(in_pieces(large, end))] == ["p1", "p2"]
+    broken = (
+        b'{"resourceType": "Patient",\n "id" "x", "gender": "female", "active": true,\n "birthDate": "1927-05-21"\n}\n'
+    )
+    content = broken + json.dumps(a_patient("p2")).encode()
+    for end in range(1, len(content)):
+        assert outline(in_pieces(content, end)) == [(1, "refused"), (5, "p2")]
 
 
 def test_a_line_that_is_not_utf_8_is_windows_1252():
@@ -613,6 +634,7 @@ def test_linked_records_of_one_patient_are_merged(kind, merge):
     ]
     (_, *merges) = records(a_patient(link=link))
     assert merges == [merge]
+    assert len(records(a_patient(link=[{"type": kind, "other": {"reference": "Patient/p1"}}]))) == 1
 
 
 # Visits.
@@ -723,6 +745,14 @@ def test_of_several_participants_the_primary_performer_is_the_therapist():
     assert visit(an_encounter(participant=[*others, attender])).therapist_id == "t2"
     primary = participant("PractitionerRole/t3", "SPRF", "PPRF")
     assert visit(an_encounter(participant=[*others, attender, primary])).therapist_id == "t3"
+
+
+def test_what_a_reference_calls_somebody_never_refuses_a_visit():
+    for display, name in (("Dr. " + "x" * 500, "Dr. " + "x" * 196), (5, ""), ("Dr.\nT", "Dr. T")):
+        (row,) = read(an_encounter(participant=[{"individual": {"reference": "Practitioner/t1", "display": display}}]))
+        assert isinstance(row, Row)
+        assert isinstance(row.records[0], VisitRecord)
+        assert row.records[0].visit.therapist_name == name
 
 
 def test_without_a_location_the_service_provider_is_the_clinic():
@@ -843,7 +873,7 @@ def test_a_patient_of_the_same_bundle_is_found_however_referred_to(reference, is
             "p1",
             "Patient?name=Ada",
         ),
-        "Patient?identifier=both",
+        *("Patient?identifier=both", "Group?identifier=77", "Patient?identifier="),
     ],
 )
 def test_a_patient_who_cannot_be_told_is_refused_rather_than_guessed(subject):
@@ -851,6 +881,14 @@ def test_a_patient_who_cannot_be_told_is_refused_rather_than_guessed(subject):
     *_, row = read(a_bundle(*two, an_encounter(subject={"reference": subject})))
     assert isinstance(row, Refusal)
     assert row.column == "Encounter.subject.reference"
+
+
+def test_a_file_larger_than_memory_is_searched_for_the_patient_and_then_read_on():
+    whom = {"fullUrl": "urn:uuid:0b98", "resource": a_patient("p1", text=LONG)}
+    broken = {"fullUrl": "urn:uuid:0b97", "resource": a_patient("p0", text=LONG, identifier={"value": "77"})}
+    what = an_encounter(subject={"reference": "urn:uuid:0b98"})
+    rows = read(a_bundle(what, broken, whom, an_encounter("e2", subject={"reference": "urn:uuid:0b98"})))
+    assert [name for _, name in outline(rows)] == ["Encounter/e1", "p0", "p1", "Encounter/e2"]
 
 
 def test_a_name_in_a_bundle_means_nothing_in_another():
