@@ -1,0 +1,120 @@
+"""The figures of a period, read from the nightly counts and the staff's cases: no survey and no patient is read."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from shared.domain.aggregate import histogram, histogram_of_latest, of_kind
+from shared.domain.clock import format_instant
+from shared.domain.period import Period, month_of
+from shared.domain.recovery import RecoveryCase
+from shared.domain.report import CaseCounts, Cohort, Figures, Place, cohort_days, was_late
+from shared.domain.score import Category
+from shared.domain.statistics import Groups, groups_of
+from shared.storage import cases, comments, directory, scores
+from shared.storage.settings import clinic, practice
+
+Counts = Mapping[str, int]
+
+
+def figures(period: Period, now: datetime, only: Collection[str] | None = None) -> Figures:
+    """The figures of these clinics, or of the whole practice, by name; as of the last nightly count."""
+    zone = practice().zone
+    clinic_ids = directory.read().clinics if only is None else set(only)
+    current = {clinic_id: _counts(f"clinic#{clinic_id}", period) for clinic_id in clinic_ids}
+    former = {clinic_id: _counts(f"clinic#{clinic_id}", period.previous) for clinic_id in clinic_ids}
+    together, before = Counter[str](), Counter[str]()
+    for clinic_id in clinic_ids:
+        together.update(current[clinic_id])
+        before.update(former[clinic_id])
+    # A patient of two clinics has one latest answer in the practice, but one in each of them.
+    latest, latest_before = together, before
+    if only is None:
+        latest, latest_before = _counts("practice", period), _counts("practice", period.previous)
+    places = [Place(each, clinic(each).name, tuple(histogram(current[each]))) for each in clinic_ids]
+    return Figures(
+        period=period,
+        places=tuple(sorted(places, key=lambda place: (place.name, place.clinic_id))),
+        latest=_latest(period, latest),
+        before=_latest(period, latest_before),
+        histogram_before=tuple(histogram(before)),
+        cohort=_cohort(period, clinic_ids, now.astimezone(zone).date()),
+        cases=_cases(period, clinic_ids, zone, now),
+        themes=_themes_named(period, clinic_ids, zone) if period.months is None else _themes(together),
+    )
+
+
+def _counts(scope: str, period: Period) -> Counter[str]:
+    """A week is read by day; its themes and latest answers are not counted there."""
+    if period.months:
+        return of_kind(scores.read_months(scope, *period.months).values())
+    counts = Counter[str]()
+    for row in scores.read_range(scope, period.first.isoformat(), period.last.isoformat()).values():
+        counts.update(row)
+    return counts
+
+
+def _latest(period: Period, counts: Counts) -> Groups:
+    """In a week nobody is asked twice: there all answers are the patients' latest."""
+    return groups_of(histogram_of_latest(counts) if period.months else histogram(counts))
+
+
+def _cohort(period: Period, clinic_ids: Collection[str], today: date) -> Cohort:
+    first, last = cohort_days(period, today)
+    counts = Counter[str]()
+    for clinic_id in clinic_ids:
+        for row in scores.read_range(f"clinic#{clinic_id}", first.isoformat(), last.isoformat()).values():
+            counts.update(row)
+    return Cohort(first, last, counts["sent"], counts["answered"])
+
+
+def _cases(period: Period, clinic_ids: Collection[str], zone: ZoneInfo, now: datetime) -> CaseCounts:
+    opened = closed = late = 0
+    for case in _cases_since(period.first, clinic_ids, now):
+        is_opened = _is_in(period, case.opened_at, zone)
+        opened += is_opened
+        late += is_opened and was_late(case, now)
+        closed += case.closed_at is not None and _is_in(period, case.closed_at, zone)
+    return CaseCounts(opened, closed, late)
+
+
+def _cases_since(first: date, clinic_ids: Collection[str], now: datetime) -> Iterator[RecoveryCase]:
+    """The open cases, and those closed since; months are UTC, so the one before is looked at too."""
+    listed = list(cases.open_ones())
+    month = month_of(first).previous
+    while month.first <= now.date():
+        listed += cases.closed_in(f"{month.first:%Y-%m}")
+        month = month_of(date.fromordinal(month.last.toordinal() + 1))
+    yield from cases.get_many(survey_id for survey_id, clinic_id in listed if clinic_id in clinic_ids).values()
+
+
+def _is_in(period: Period, moment: datetime, zone: ZoneInfo) -> bool:
+    return period.first <= moment.astimezone(zone).date() <= period.last
+
+
+def _themes(counts: Counts) -> dict[str, Groups]:
+    found: dict[str, Counter[str]] = {}
+    for name, number in counts.items():
+        if name.startswith("theme|"):
+            _, theme, group = name.split("|")
+            found.setdefault(theme, Counter())[group] += number
+    return {theme: _groups(of_theme) for theme, of_theme in found.items()}
+
+
+def _themes_named(period: Period, clinic_ids: Collection[str], zone: ZoneInfo) -> dict[str, Groups]:
+    """The same from the list of comments, which has moments."""
+    first, until = (
+        format_instant(datetime.combine(day, datetime.min.time(), zone))
+        for day in (period.first, date.fromordinal(period.last.toordinal() + 1))
+    )
+    found: dict[str, Counter[str]] = {}
+    for clinic_id in clinic_ids:
+        for listed in comments.newest(clinic_id, first, until):
+            for theme in listed.themes:
+                found.setdefault(theme, Counter())[listed.group] += 1
+    return {theme: _groups(of_theme) for theme, of_theme in found.items()}
+
+
+def _groups(counts: Counter[str]) -> Groups:
+    return Groups(counts[Category.PROMOTER], counts[Category.PASSIVE], counts[Category.DETRACTOR])
