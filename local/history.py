@@ -26,8 +26,9 @@ from shared.config import setting
 from shared.domain.clock import parse_instant
 from shared.domain.identity import Token, parse_token
 from shared.domain.message import MessageKind
-from shared.domain.score import Category, classify
+from shared.domain.score import classify
 from shared.domain.survey import Answer, Reaction, Survey, reactions_to
+from shared.domain.themes import default_lexicon
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mail, SesMailer
 from shared.storage import activity, answers, patients, surveys
@@ -142,17 +143,18 @@ class History:
             activity.note(planned.patient_id, "opted_out", planned.at, planned.survey_id, survey_id=planned.survey_id)
             self.tally["opted_out"] += 1
             return
-        owed = reactions_to(classify(score), practice())
+        comment = planned.reply.comment
+        answer = Answer(score, comment, bool(default_lexicon().find(comment).concerns))
+        owed = reactions_to(classify(score), practice(), concerns_safety=answer.concerns_safety)
         # What the stream would react to is done here instead; a digest is no matter of the stream.
         pending = owed if owed == Reaction.DIGEST else ""
-        answer = Answer(score, planned.reply.comment)
         answers.record(planned.token, answer, pending, planned.at, practice().edit_window)
         survey = surveys.get(planned.survey_id)
         if survey is None:
             raise LookupError(f"the survey {planned.survey_id} is gone")
         self.tally["answered"] += 1
         self.tally[classify(score)] += 1
-        if survey.category is Category.DETRACTOR:
+        if owed.startswith(Reaction.ALERT):
             alert(survey, self._mailer)
         elif owed.startswith(Reaction.REVIEW):
             request_review(replace(survey, pending_reaction=owed))

@@ -2,24 +2,27 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from shared.domain.aggregate import change, facts_of
+from shared.domain.aggregate import MONTHLY, change, facts_of, mark_latest
 from shared.domain.survey import Counted, Survey
+from shared.domain.themes import Lexicon
 from shared.observability import count, log, warn
-from shared.storage import scores, surveys
-from shared.storage.scores import TRANSACTION_ITEMS, Row
+from shared.storage import comments, directory, scores, surveys
+from shared.storage.scores import ROW_FIELDS, TRANSACTION_ITEMS, Row
 
 BATCH = 500  # surveys read at once: the more, the more of them share rows and transactions
 ATTEMPTS = 5
 
+Changes = dict[Row, Counter[str]]
+
 
 @dataclass
 class Tally:
-    """What a run has counted."""
+    """What a run has counted; `rows` are those by day."""
 
     surveys: int = 0
     rows: set[Row] = field(default_factory=set)
@@ -30,32 +33,46 @@ class Bundle:
     """Surveys that are counted in one transaction, and what they add to the rows together."""
 
     counted: list[tuple[Survey, Counted | None]] = field(default_factory=list)
-    changes: dict[Row, Counter[str]] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
+    entries: int = 0  # of the list of comments
 
-    def has_room(self, added: Mapping[Row, Counter[str]]) -> bool:
-        """Whether one more survey and these rows fit into the transaction."""
-        return len(self.counted) + 1 + len(self.changes.keys() | added.keys()) <= TRANSACTION_ITEMS
-
-    def add(self, survey: Survey, facts: Counted | None, added: Mapping[Row, Counter[str]]) -> None:
-        """Take the survey in; what it adds to a row is added to what others do."""
+    def add(self, survey: Survey, facts: Counted | None) -> None:
+        """Take a survey in, with the difference to what is counted of it."""
         self.counted.append((survey, facts))
-        for row, fields in added.items():
+        self.entries += len(comments.listing(survey.survey_id, survey.counted, facts))
+        for (scope, day, name), number in change(survey.counted, facts).items():
+            self.changes.setdefault((scope, day), Counter())[name] += number
+
+    def has_room(self, other: "Bundle") -> bool:
+        """Whether both fit into one transaction, and each row into one expression."""
+        rows = self.changes.keys() | other.changes.keys()
+        items = len(self.counted) + len(other.counted) + self.entries + other.entries + len(rows)
+        return items <= TRANSACTION_ITEMS and all(
+            len(self.changes.get(row, ())) + len(fields) <= ROW_FIELDS for row, fields in other.changes.items()
+        )
+
+    def join(self, other: "Bundle") -> None:
+        """Take the other in; what both add to a row is added up."""
+        self.counted.extend(other.counted)
+        self.entries += other.entries
+        for row, fields in other.changes.items():
             self.changes.setdefault(row, Counter()).update(fields)
 
 
-def count_changes(zone: ZoneInfo) -> Tally:
+def count_changes(zone: ZoneInfo, lexicon: Lexicon) -> Tally:
     """Count every survey that changed since it was last counted.
 
     Rows and surveys are written together, so that a crash at any point loses nothing and counts nothing twice. A
     survey that keeps changing while it is counted is left for the next night and counted in a metric.
     """
     tally, left = Tally(), 0
+    names = directory.read()
     changed = surveys.uncounted()
     while survey_ids := list(islice(changed, BATCH)):
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(0.05 * 2**attempt)
-            survey_ids = _count(survey_ids, zone, tally)
+            survey_ids = _count(survey_ids, zone, lexicon, names, tally)
             if not survey_ids:
                 break
         left += len(survey_ids)
@@ -66,32 +83,72 @@ def count_changes(zone: ZoneInfo) -> Tally:
     return tally
 
 
-def _count(survey_ids: Iterable[str], zone: ZoneInfo, tally: Tally) -> list[str]:
+def _count(
+    survey_ids: Iterable[str], zone: ZoneInfo, lexicon: Lexicon, names: directory.Directory, tally: Tally
+) -> list[str]:
     """Count these surveys as they are now; returns those whose transaction was refused."""
-    refused: list[str] = []
-    for bundle in _bundles(surveys.get_many(survey_ids).values(), zone):
+    changed = surveys.get_many(survey_ids)
+    directory.note(changed.values(), names)
+    left = set(changed)
+    for bundle in _bundles(_parts(list(changed.values()), zone, lexicon)):
         changes = {
             row: fields for row, all_ in bundle.changes.items() if (fields := {f: n for f, n in all_.items() if n})
         }
-        if scores.add(changes, bundle.counted):
-            tally.surveys += len(bundle.counted)
-            tally.rows.update(changes)
-        else:
-            refused.extend(survey.survey_id for survey, _ in bundle.counted)
-    return refused
+        if not scores.add(changes, bundle.counted):
+            continue
+        counted = left & {survey.survey_id for survey, _ in bundle.counted}
+        tally.surveys += len(counted)
+        tally.rows.update(row for row in changes if not row[0].startswith(MONTHLY))
+        left -= counted
+    return sorted(left)
 
 
-def _bundles(changed: Iterable[Survey], zone: ZoneInfo) -> Iterator[Bundle]:
-    """Pack the surveys into transactions, neighbours in time and place together, since they share rows."""
+def _parts(changed: list[Survey], zone: ZoneInfo, lexicon: Lexicon) -> Iterator[Bundle]:
+    """What must be counted together, neighbours in place and time after each other, since they share rows.
+
+    An answer may take from an earlier one that it was the patient's latest, or give it back. Those others go with a
+    changed survey of the patient: as long as that one is uncounted, the next run looks at all of them again.
+    """
+    changed.sort(key=lambda survey: (survey.clinic_id, survey.due_at, survey.therapist_id))
+    patients: dict[str, list[Survey]] = {}
+    for survey in changed:
+        patients.setdefault(survey.patient_id, []).append(survey)
+    others = _others(patients)
+    right: dict[str, Counted | None] = {}
+    for survey in changed:
+        part = Bundle()
+        if theirs := patients.pop(survey.patient_id, None):
+            facts = {other.survey_id: other.counted for other in others[survey.patient_id]}
+            facts |= {one.survey_id: facts_of(one, zone, lexicon) for one in theirs}
+            right |= mark_latest(facts)
+            for other in others[survey.patient_id]:
+                if right[other.survey_id] != other.counted:
+                    part.add(other, right[other.survey_id])
+        part.add(survey, right[survey.survey_id])
+        yield part
+
+
+def _others(changed: Mapping[str, Sequence[Survey]]) -> dict[str, list[Survey]]:
+    """Each patient's surveys that have not changed, where any of them may gain or lose by those that have."""
+    known = {survey.survey_id for theirs in changed.values() for survey in theirs}
+    ids: set[str] = set()
+    for patient_id, theirs in changed.items():
+        if any(survey.score is not None or survey.counted for survey in theirs):
+            ids.update(surveys.ids_of_patient(patient_id))
+    others: dict[str, list[Survey]] = {patient_id: [] for patient_id in changed}
+    for survey in surveys.get_many(ids - known).values():
+        if survey.patient_id in others:  # the index may not know yet that it went to another patient
+            others[survey.patient_id].append(survey)
+    return others
+
+
+def _bundles(parts: Iterable[Bundle]) -> Iterator[Bundle]:
+    """Pack the parts into transactions."""
     bundle = Bundle()
-    for survey in sorted(changed, key=lambda survey: (survey.due_at, survey.clinic_id, survey.therapist_id)):
-        facts = facts_of(survey, zone)
-        added: dict[Row, Counter[str]] = {}
-        for (scope, day, name), number in change(survey.counted, facts).items():
-            added.setdefault((scope, day), Counter())[name] = number
-        if not bundle.has_room(added):
+    for part in parts:
+        if bundle.counted and not bundle.has_room(part):
             yield bundle
             bundle = Bundle()
-        bundle.add(survey, facts, added)
+        bundle.join(part)
     if bundle.counted:
         yield bundle

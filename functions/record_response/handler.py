@@ -1,6 +1,7 @@
 """The patient's survey page: GET shows it and writes nothing, POST records the answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.locale import moment
 from shared.observability import count, entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
+from shared.storage.lexicon import lexicon
 from shared.storage.settings import clinic, practice
 from shared.web import pages
 from shared.web.pages import Problem
@@ -53,7 +55,8 @@ def _submit(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any
 
 
 def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bool, now: datetime) -> dict[str, Any]:
-    reaction = reactions_to(classify(answer.score), practice())
+    answer = replace(answer, concerns_safety=bool(lexicon().find(answer.comment).concerns))
+    reaction = reactions_to(classify(answer.score), practice(), concerns_safety=answer.concerns_safety)
     outcome, survey = answers.record(token, answer, reaction, now, practice().edit_window)
     if survey is None:
         return _unknown(event)

@@ -175,6 +175,8 @@ def _write_down(situation: Situation, as_of: datetime) -> None:
                     due_at=remind_at,
                 )
             )
+    elif message.kind is MessageKind.REVIEW:
+        surveys.mark_invited(message.survey_id, as_of)
     activity.note(
         message.patient_id,
         f"{message.kind}_sent",

@@ -1,24 +1,38 @@
-"""What a survey adds to the counts: eleven scores by the day of the answer, and the funnel by the day of sending."""
+"""What a survey adds to the counts, and how counts are read.
+
+By day, for the practice, each clinic, therapist and touchpoint: eleven scores on the day of the answer, and the funnel
+on the day of sending. By month, for the practice and each clinic: the same for each touchpoint and language, and what
+else the staff's pages tell; these rows have scopes of their own, so that a few of them tell a year.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared.domain.score import SCORES
+from shared.domain.clock import format_instant
+from shared.domain.score import SCORES, Category, classify
 from shared.domain.survey import Counted, Survey
+from shared.domain.themes import Found, Lexicon
 
 Count = tuple[str, str, str]
-"""What is counted: scope, day, field."""
+"""What is counted: scope, day or month, field."""
 
 FUNNEL = ("eligible", "has_address", "not_held", "sent", "answered", "commented")
 """The stages, each implying those before. `delivered` will stand between sent and answered."""
+
+QUICK = timedelta(minutes=15)
+"""An answer sooner than this after check-out was probably given with staff looking on."""
+
+MONTHLY = "month#"
+"""Begins the scopes of the rows by month."""
 
 _NEVER_ASKED = {"withdrawn", "superseded", "deceased"}
 _REACHED = {"no_address": "eligible", "expired": "not_held", "refused": "not_held", "unknown": "not_held"}
 
 
-def facts_of(survey: Survey, practice_zone: ZoneInfo) -> Counted | None:
+def facts_of(survey: Survey, practice_zone: ZoneInfo, lexicon: Lexicon) -> Counted | None:
     """What the aggregates are to hold of a survey, by practice-local days; None while it waits or if it never counts.
 
     Withdrawn, superseded and those of deceased patients never count. Unsent for want of an address is `eligible`;
@@ -32,14 +46,22 @@ def facts_of(survey: Survey, practice_zone: ZoneInfo) -> Counted | None:
     def day(moment: datetime) -> str:
         return moment.astimezone(practice_zone).date().isoformat()
 
+    found = lexicon.find(survey.comment) if survey.comment else Found()
+    answered_at = survey.answered_at
     return Counted(
         score=survey.score,
-        answer_day=day(survey.answered_at) if survey.answered_at else "",
+        answer_day=day(answered_at) if answered_at else "",
         cohort_day=day(survey.sent_at or survey.due_at),
         funnel=FUNNEL[: FUNNEL.index(stage) + 1],
         clinic_id=survey.clinic_id,
         therapist_id=survey.therapist_id,
         touchpoint=survey.touchpoint,
+        language=survey.language,
+        answered_at=format_instant(answered_at) if answered_at else "",
+        themes=found.themes,
+        concerns=found.concerns,
+        is_quick=answered_at is not None and answered_at - survey.occurred_at < QUICK,
+        is_invited=survey.review_invited_at is not None,
     )
 
 
@@ -53,8 +75,36 @@ def _stage(survey: Survey) -> str | None:
     return _REACHED.get(survey.unsent_reason, "has_address")
 
 
+def mark_latest(of_one_patient: Mapping[str, Counted | None]) -> dict[str, Counted | None]:
+    """The same facts of a patient's surveys, each knowing where it is the patient's latest answer of its quarter.
+
+    `practice`, `clinic` and `therapist` are judged apart, so that each has one answer a patient and quarter.
+    """
+    latest: dict[tuple[str, ...], tuple[str, str]] = {}
+    for survey_id, facts in of_one_patient.items():
+        for place in _places(facts):
+            moment = (facts.answered_at, survey_id) if facts else ("", "")
+            latest[place] = max(latest.get(place, ("", "")), moment)
+    return {
+        survey_id: facts
+        and replace(facts, latest_in=tuple(place[0] for place in _places(facts) if latest[place][1] == survey_id))
+        for survey_id, facts in of_one_patient.items()
+    }
+
+
+def _places(facts: Counted | None) -> list[tuple[str, ...]]:
+    """Where and in which quarter the answer counts, among those that are counted by month."""
+    if facts is None or facts.score is None or not facts.language:
+        return []
+    year, month, _ = facts.answer_day.split("-")
+    quarter = f"{year}-Q{(int(month) + 2) // 3}"
+    places = [("practice", quarter), ("clinic", facts.clinic_id, quarter)]
+    # A therapist who works at two clinics counts at each: their figures are read from the clinics' rows.
+    return [*places, ("therapist", facts.clinic_id, facts.therapist_id, quarter)] if facts.therapist_id else places
+
+
 def contribution(counted: Counted | None) -> Counter[Count]:
-    """The counts that the facts add, each once, in every scope that the survey belongs to."""
+    """The counts that the facts add, each once, in every row that the survey belongs to."""
     if counted is None:
         return Counter()
     scopes = ["practice", f"clinic#{counted.clinic_id}", f"touchpoint#{counted.touchpoint}"]
@@ -63,7 +113,43 @@ def contribution(counted: Counted | None) -> Counter[Count]:
     counts = Counter((scope, counted.cohort_day, stage) for scope in scopes for stage in counted.funnel)
     if counted.score is not None:
         counts.update((scope, counted.answer_day, f"s{counted.score}") for scope in scopes)
+    if counted.language:  # the first release counted no months
+        counts.update(_monthly(counted))
     return counts
+
+
+def _monthly(counted: Counted) -> Iterator[Count]:
+    practice, clinic = f"{MONTHLY}practice", f"{MONTHLY}clinic#{counted.clinic_id}"
+    kind = f"{counted.touchpoint}|{counted.language}|"
+    for stage in counted.funnel:
+        yield practice, counted.cohort_day[:7], kind + stage
+        yield clinic, counted.cohort_day[:7], kind + stage
+    if counted.score is None:
+        return
+    month = counted.answer_day[:7]
+    for field in (f"s{counted.score}", *_remarks(counted, classify(counted.score))):
+        yield practice, month, kind + field
+        yield clinic, month, kind + field
+    if counted.therapist_id:
+        yield clinic, month, f"@{counted.therapist_id}|s{counted.score}"
+    names = {
+        "practice": (practice, kind),
+        "clinic": (clinic, kind),
+        "therapist": (clinic, f"@{counted.therapist_id}|"),
+    }
+    for place in counted.latest_in:
+        scope, prefix = names[place]
+        yield scope, month, f"{prefix}u{counted.score}"
+
+
+def _remarks(counted: Counted, group: Category) -> Iterator[str]:
+    yield from (f"theme|{theme}|{group}" for theme in counted.themes)
+    if counted.concerns:
+        yield "safety"
+    if counted.is_quick:
+        yield "quick"
+    if counted.is_invited:
+        yield f"review|{group}"
 
 
 def change(before: Counted | None, after: Counted | None) -> dict[Count, int]:
@@ -76,3 +162,43 @@ def change(before: Counted | None, after: Counted | None) -> dict[Count, int]:
 def histogram(fields: Mapping[str, int]) -> list[int]:
     """The eleven counts of a row, or of several added up."""
     return [fields.get(f"s{score}", 0) for score in SCORES]
+
+
+def histogram_of_latest(fields: Mapping[str, int]) -> list[int]:
+    """The eleven counts of the patients' latest answers of each quarter."""
+    return [fields.get(f"u{score}", 0) for score in SCORES]
+
+
+def of_kind(rows: Iterable[Mapping[str, int]], touchpoint: str = "", language: str = "") -> Counter[str]:
+    """Rows by month added up: the plain fields of one touchpoint and language, or of all if empty."""
+    counts = Counter[str]()
+    for row in rows:
+        for name, number in row.items():
+            if name.startswith("@"):
+                continue
+            its_touchpoint, its_language, field = name.split("|", 2)
+            if (not touchpoint or its_touchpoint == touchpoint) and (not language or its_language == language):
+                counts[field] += number
+    return counts
+
+
+def by_touchpoint(rows: Iterable[Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """Rows by month added up: the plain fields of each touchpoint."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        for name, number in row.items():
+            if not name.startswith("@"):
+                touchpoint, _, field = name.split("|", 2)
+                found.setdefault(touchpoint, Counter())[field] += number
+    return found
+
+
+def by_therapist(rows: Iterable[Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """Clinics' rows by month added up: each therapist's `s0` … `s10`, and `u0` … `u10` of the patients' latest."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        for name, number in row.items():
+            if name.startswith("@"):
+                therapist, _, field = name[1:].rpartition("|")
+                found.setdefault(therapist, Counter())[field] += number
+    return found

@@ -31,10 +31,11 @@ def pending_with(reaction: Reaction) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a patient sent: at most 4,000 characters of comment."""
+    """What a patient sent: at most 4,000 characters of comment, and whether they may concern safety."""
 
     score: int
     comment: str
+    concerns_safety: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class AcceptedAnswer:
     score: int
     comment: str
     at: datetime
+    concerns_safety: bool = False  # what the comment then in force says
 
     @property
     def category(self) -> Category:
@@ -54,7 +56,10 @@ class AcceptedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What of a survey the aggregates hold: days are practice-local dates, `funnel` the stages it has reached."""
+    """What of a survey the aggregates hold: days are practice-local dates, `funnel` the stages it has reached.
+
+    What has a default was not counted by the first release: there `language` is empty.
+    """
 
     score: int | None
     answer_day: str
@@ -63,6 +68,13 @@ class Counted:
     clinic_id: str
     therapist_id: str
     touchpoint: str
+    language: str = ""
+    answered_at: str = ""
+    latest_in: tuple[str, ...] = ()  # where it is the patient's latest answer of the quarter
+    themes: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
+    is_quick: bool = False
+    is_invited: bool = False  # to a public review
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +106,30 @@ class Survey:
     answers: tuple[AcceptedAnswer, ...] = ()  # every accepted version; the last one counts
     revision: int = 0
     counted: Counted | None = None
+    review_invited_at: datetime | None = None
+    former_patient_ids: frozenset[str] = frozenset()  # under which it was asked and noted, before patients were merged
 
 
-def reactions_to(category: Category, practice: Practice) -> str:
-    """What must follow an answer of this group, as `pending_reaction` holds it; empty for nothing."""
+def reactions_to(category: Category, practice: Practice, *, concerns_safety: bool = False) -> str:
+    """What must follow an answer of this group, as `pending_reaction` holds it; empty for nothing.
+
+    Words that may concern safety alert the staff at once, whatever the score.
+    """
     asked = practice.review_invitations
     review = asked is ReviewInvitations.EVERYONE or (
         asked is ReviewInvitations.PROMOTERS and category is Category.PROMOTER
     )
     staff = {
-        Category.DETRACTOR: [Reaction.ALERT],
+        Category.DETRACTOR: Reaction.ALERT,
         Category.PASSIVE: {
-            PassiveAlerts.IMMEDIATE: [Reaction.ALERT],
-            PassiveAlerts.DIGEST: [Reaction.DIGEST],
-            PassiveAlerts.OFF: [],
+            PassiveAlerts.IMMEDIATE: Reaction.ALERT,
+            PassiveAlerts.DIGEST: Reaction.DIGEST,
+            PassiveAlerts.OFF: None,
         }[practice.passive_alerts],
-        Category.PROMOTER: [],
+        Category.PROMOTER: None,
     }[category]
+    queue = [Reaction.ALERT if concerns_safety else staff, Reaction.REVIEW if review else None]
     # The digest waits for its hour, so a review request goes before it; an alert goes before everything.
-    queue = [*staff, *([Reaction.REVIEW] if review else [])]
     return " ".join(reaction for reaction in (Reaction.ALERT, Reaction.REVIEW, Reaction.DIGEST) if reaction in queue)
 
 
@@ -121,6 +138,7 @@ def rest_of(pending: str) -> str:
     return pending.partition(" ")[2]
 
 
-def after_alert(category: Category, practice: Practice) -> str:
-    """What follows an answer of this group beside the alert to the staff, as `pending_reaction` holds it."""
-    return reactions_to(category, practice).removeprefix(Reaction.ALERT).strip()
+def after_alert(answer: AcceptedAnswer, practice: Practice) -> str:
+    """What follows this answer beside the alert to the staff, as `pending_reaction` holds it."""
+    pending = reactions_to(answer.category, practice, concerns_safety=answer.concerns_safety)
+    return pending.removeprefix(Reaction.ALERT).strip()

@@ -103,6 +103,33 @@ def passive_alert(
     )
 
 
+def safety_alert(
+    practice: Practice,
+    clinic: Clinic,
+    facts: AlertFacts,
+    *,
+    dashboard_link: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Mail:
+    """Tells a clinic's admins at once of words that may concern safety, whatever the score; which ones it leaves out.
+
+    A list of words decided, nobody has read the comment yet.
+    """
+    return _alert(
+        practice,
+        clinic,
+        facts,
+        subject=f"May concern safety at {clinic.name}: a clinical lead should read this",
+        heading="A patient's comment may concern safety",
+        steps=(
+            f"Have a clinical lead look at it today. {_find(practice)}",
+            "If someone may be in danger, call at once. Write down what was done, so that nobody does it twice.",
+        ),
+        dashboard_link=dashboard_link,
+        tags=tags,
+    )
+
+
 def digest(
     practice: Practice,
     clinics: Sequence[ClinicDay],

@@ -91,7 +91,12 @@ def _write(
     token: Token, answer: Answer, pending_reaction: str, now: datetime, edit_window: timedelta
 ) -> dict[str, Any]:
     moment = format_instant(now)
-    version = {"score": {"N": str(answer.score)}, "comment": {"S": answer.comment}, "at": {"S": moment}}
+    version: dict[str, Any] = {
+        "score": {"N": str(answer.score)},
+        "comment": {"S": answer.comment},
+        "at": {"S": moment},
+        **({"concerns_safety": {"BOOL": True}} if answer.concerns_safety else {}),
+    }
     comment, changed = ":comment", "(score <> :score OR #comment <> :comment)"
     if not answer.comment:
         comment, changed = "if_not_exists(#comment, :comment)", "score <> :score"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -61,7 +61,12 @@ def get_many(survey_ids: Iterable[str]) -> dict[str, Survey]:
 
 def of_patient(patient_id: str) -> list[Survey]:
     """All surveys of a patient; one made in the last second may be missing (the index follows the table)."""
-    return list(get_many(item.survey_id for item in SurveyItem.by_patient.query(patient_id)).values())
+    return list(get_many(ids_of_patient(patient_id)).values())
+
+
+def ids_of_patient(patient_id: str) -> list[str]:
+    """The ids of all surveys of a patient, as the index knows them."""
+    return [item.survey_id for item in SurveyItem.by_patient.query(patient_id)]
 
 
 def move(survey: Survey) -> bool:
@@ -84,12 +89,29 @@ def move(survey: Survey) -> bool:
     )
 
 
+def give_to(survey: Survey, patient_id: str) -> None:
+    """Make the survey the patient's, with its answers and whatever became of it; its links go on working."""
+    item = SurveyItem
+    # Whose answer it is decides which of several is the latest: the aggregates must look again.
+    changes = [item.patient_id.set(patient_id), item.former_patient_ids.add({survey.patient_id}), *_changed()]
+    _update(survey.survey_id, changes, item.patient_id == survey.patient_id)
+
+
 def mark_sent(survey_id: str, sent_at: datetime) -> None:
     """Note when the survey was sent; the first moment stays."""
     _update(
         survey_id,
         [SurveyItem.sent_at.set(sent_at), SurveyItem.unsent_reason.remove(), *_changed()],
         SurveyItem.survey_id.exists() & SurveyItem.sent_at.does_not_exist(),
+    )
+
+
+def mark_invited(survey_id: str, at: datetime) -> None:
+    """Note when the patient was asked for a public review; the first moment stays."""
+    _update(
+        survey_id,
+        [SurveyItem.review_invited_at.set(at), *_changed()],
+        SurveyItem.survey_id.exists() & SurveyItem.review_invited_at.does_not_exist(),
     )
 
 
@@ -131,21 +153,40 @@ def _changed() -> list[Action]:
 def counting(survey: Survey, counted: Counted | None) -> dict[str, Any]:
     """The transaction's part that notes what the aggregates now hold of a survey, for shared.storage.scores.
 
-    Refused if the survey changed since it was read or, where something is added, if another run has counted it.
+    Refused if the survey changed since it was read. Where something is added the revision goes up, so that whoever
+    read it before, to count the same, is refused too.
     """
     values = {":revision": {"N": str(survey.revision)}}
     if counted:
-        values[":counted"] = {"S": json.dumps(asdict(counted))}
-    only_once = " AND attribute_exists(uncounted)" if counted != survey.counted else ""
+        values[":counted"] = {"S": _memory(counted)}
+    set_, remove = (["counted = :counted"], ["uncounted"]) if counted else ([], ["counted", "uncounted"])
+    if counted != survey.counted:
+        set_.append("revision = :next")
+        values[":next"] = {"N": str(survey.revision + 1)}
     return {
         "Update": {
             "TableName": setting("SURVEYS_TABLE"),
             "Key": {"survey_id": {"S": survey.survey_id}},
-            "UpdateExpression": "SET counted = :counted REMOVE uncounted" if counted else "REMOVE counted, uncounted",
-            "ConditionExpression": "revision = :revision" + only_once,
+            "UpdateExpression": (f"SET {', '.join(set_)} " if set_ else "") + f"REMOVE {', '.join(remove)}",
+            "ConditionExpression": "revision = :revision",
             "ExpressionAttributeValues": values,
         }
     }
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Counted) if field.default is not MISSING}
+
+
+def _memory(counted: Counted) -> str:
+    """Without what has its default: it is written each time with the survey."""
+    facts = asdict(counted)
+    said = {name: value for name, value in facts.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def _to_counted(memory: dict[str, Any]) -> Counted:
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in memory.items()}
+    return Counted(**facts)
 
 
 def _update(survey_id: str, actions: list[Action], condition: Condition) -> bool:
@@ -159,10 +200,11 @@ def _update(survey_id: str, actions: list[Action], condition: Condition) -> bool
 
 
 def _answers(item: SurveyItem) -> Iterator[AcceptedAnswer]:
-    comment = ""
+    comment, concerns_safety = "", False
     for number, answer in enumerate(item.answers or (), start=1):
-        comment = answer["comment"] or comment  # an answer without a comment leaves the earlier one in force
-        yield AcceptedAnswer(number, int(answer["score"]), comment, parse_instant(answer["at"]))
+        if answer["comment"]:  # an answer without a comment leaves the earlier one in force
+            comment, concerns_safety = answer["comment"], answer.get("concerns_safety", False)
+        yield AcceptedAnswer(number, int(answer["score"]), comment, parse_instant(answer["at"]), concerns_safety)
 
 
 def to_survey(item: SurveyItem) -> Survey:
@@ -193,5 +235,7 @@ def to_survey(item: SurveyItem) -> Survey:
         pending_reaction=item.pending_reaction or "",
         answers=tuple(_answers(item)),
         revision=int(item.revision or 0),
-        counted=Counted(**{**counted, "funnel": tuple(counted["funnel"])}) if counted else None,
+        counted=_to_counted(counted) if counted else None,
+        review_invited_at=item.review_invited_at,
+        former_patient_ids=frozenset(item.former_patient_ids or ()),
     )

@@ -8,6 +8,7 @@ from shared.domain.score import classify
 from shared.domain.survey import Answer, Survey, reactions_to
 from shared.storage import answers, surveys
 from shared.storage.answers import Outcome
+from shared.storage.lexicon import lexicon
 from shared.storage.models import PatientItem, SurveyItem
 from shared.storage.settings import practice
 from tests.builders import MONDAY_NOON, a_survey
@@ -38,8 +39,10 @@ def open_link(survey: str) -> None:
 
 def answer(survey: str, score: int, comment: str = "", at: datetime = ANSWERED_AT) -> Outcome:
     """The patient answers, as record_response writes it."""
-    pending = reactions_to(classify(score), practice())
-    outcome, _ = answers.record(Token(survey, SECRET), Answer(score, comment), pending, at, practice().edit_window)
+    concerns_safety = bool(lexicon().find(comment).concerns)
+    pending = reactions_to(classify(score), practice(), concerns_safety=concerns_safety)
+    given = Answer(score, comment, concerns_safety)
+    outcome, _ = answers.record(Token(survey, SECRET), given, pending, at, practice().edit_window)
     return outcome
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,13 +13,16 @@ from botocore.client import BaseClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.aggregate_scores import counting
 from functions.aggregate_scores.handler import handler
 from shared.domain.aggregate import FUNNEL, histogram
+from shared.domain.patient import Language
 from shared.domain.score import nps
 from shared.observability import HandlerFailed
-from shared.storage import scores, surveys
+from shared.storage import comments, directory, scores, surveys, visits
+from shared.storage.comments import Listed
 from shared.storage.models import SurveyItem
-from tests.builders import MONDAY_NOON, a_survey
+from tests.builders import MONDAY_NOON, a_survey, a_visit
 from tests.handlers.answering import ANSWERED_AT, answer, open_link, sent, stored, survey_id
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -34,13 +37,18 @@ def run() -> dict[str, int]:
 
 
 def rows() -> dict[tuple[str, str], dict[str, int]]:
-    """Every row of the table, counts of nothing left out."""
+    """Every row of the table, by day and by month; counts of nothing left out."""
     found = {}
     for item in boto3.client("dynamodb").scan(TableName="Scores")["Items"]:
         counts = {field: int(value["N"]) for field, value in item.items() if "N" in value and value["N"] != "0"}
         if counts:
             found[item["scope"]["S"], item["day"]["S"]] = counts
     return found
+
+
+def listed(*clinics: str) -> dict[str, Listed]:
+    """The list of comments, by survey."""
+    return {entry.survey_id: entry for clinic in clinics for entry in comments.newest(clinic, "0", "9")}
 
 
 def test_an_answer_is_counted_for_practice_clinic_therapist_and_touchpoint() -> None:
@@ -93,7 +101,8 @@ def test_a_survey_moved_to_another_clinic_while_it_waits_counts_there() -> None:
     assert rows() == {}
     surveys.mark_sent(survey.survey_id, MONDAY_NOON)
     run()
-    assert {scope for scope, _ in rows()} == {"practice", "clinic#south", "therapist#t2", "touchpoint#evaluation"}
+    days = {"practice", "clinic#south", "therapist#t2", "touchpoint#evaluation"}
+    assert {scope for scope, _ in rows()} == {*days, "month#practice", "month#clinic#south"}
 
 
 def test_a_survey_that_stops_counting_is_taken_back_and_may_count_again() -> None:
@@ -231,7 +240,13 @@ def test_many_surveys_share_rows_and_transactions() -> None:
         answer(sent(survey_id(number), therapist_id=f"t{number % 12}"), number % 11)
     with calls() as seen:
         assert run() == {"surveys": 120, "rows": 2 * (3 + 12)}
-    assert Counter(seen) == {"Query": 1, "BatchGetItem": 2, "TransactWriteItems": 2}
+    # Twelve therapists are noted once; the three queries are of the directory, the changed and the patient.
+    assert Counter(seen) - Counter(UpdateItem=14) == {
+        "GetItem": 1,
+        "Query": 3 + 12,
+        "BatchGetItem": 2,
+        "TransactWriteItems": 2,
+    }
     (day,) = scores.read_range("practice", TUESDAY, TUESDAY).values()
     assert sum(histogram(day)) == 120
 
@@ -239,11 +254,12 @@ def test_many_surveys_share_rows_and_transactions() -> None:
 def test_the_calls_of_a_night_follow_what_changed_not_the_history() -> None:
     def night(first: int) -> Counter[str]:
         for number in range(first, first + 5):
-            answer(sent(survey_id(number)), 9)
+            answer(sent(survey_id(number), patient_id=f"p{number}"), 9)
         with calls() as seen:
             assert run()["surveys"] == 5
         return Counter(seen)
 
+    night(2000)  # clinic and therapist are known from now on
     fresh = night(0)
     for number in range(100, 160):
         sent(survey_id(number))
@@ -251,18 +267,31 @@ def test_the_calls_of_a_night_follow_what_changed_not_the_history() -> None:
     assert night(1000) == fresh
 
 
-CLINICS, THERAPISTS = ("north", "south"), ("t1", "t2", "")
+CLINICS, THERAPISTS, PATIENTS = ("north", "south"), ("t1", "t2", ""), ("p1", "p2")
+COMMENTS = ("", "Good", "The bill, the bill", "I fell while waiting")
+THEMES = {"The bill, the bill": ["billing"], "I fell while waiting": ["waiting"]}
 Step = tuple[Any, ...]
-numbers = st.integers(0, 2)
-moments = st.integers(0, 6 * 24).map(lambda hours: ANSWERED_AT + timedelta(hours=hours))
+numbers = st.integers(0, 3)
+moments = st.sampled_from([0, 1, 3, 30, 120, 27 * 24, 28 * 24, 60 * 24]).map(
+    lambda hours: ANSWERED_AT + timedelta(hours=hours)
+)
 steps = st.one_of(
-    st.tuples(st.just("create"), numbers, st.sampled_from(CLINICS), st.sampled_from(THERAPISTS)),
+    st.tuples(
+        st.just("create"),
+        numbers,
+        st.sampled_from(CLINICS),
+        st.sampled_from(THERAPISTS),
+        st.sampled_from(PATIENTS),
+        st.sampled_from(["en", "es"]),
+    ),
     st.tuples(st.just("sent"), numbers),
     st.tuples(st.just("unsent"), numbers, st.sampled_from(["expired", "no_address", "on_hold", "withdrawn"])),
-    st.tuples(st.just("answer"), numbers, st.integers(0, 10), st.sampled_from(["", "Good"]), moments),
+    st.tuples(st.just("answer"), numbers, st.integers(0, 10), st.sampled_from(COMMENTS), moments),
+    st.tuples(st.just("invited"), numbers),
+    st.tuples(st.just("merged")),
     st.tuples(st.just("run")),
-    st.tuples(st.just("crash"), st.integers(1, 4), st.booleans()),
-    st.tuples(st.just("interrupted"), st.integers(2, 3), numbers, st.integers(0, 10)),
+    st.tuples(st.just("crash"), st.integers(1, 9), st.booleans()),
+    st.tuples(st.just("interrupted"), st.integers(2, 6), numbers, st.integers(0, 10)),
 )
 
 
@@ -276,10 +305,28 @@ class Practice:
         kind, *values = step
         getattr(self, f"_{kind}")(*values)
 
-    def _create(self, number: int, clinic: str, therapist: str) -> None:
+    def _create(
+        self, number: int, clinic: str, therapist: str, patient: str = "p1", language: Language = Language.ENGLISH
+    ) -> None:
         if number not in self.known:
-            self.known[number] = {"clinic": clinic, "therapist": therapist, "stage": 0, "answer": None}
-            surveys.create(a_survey(survey_id(number), clinic_id=clinic, therapist_id=therapist))
+            self.known[number] = {
+                "clinic": clinic,
+                "therapist": therapist,
+                "patient": patient,
+                "language": str(language),
+                "invited": False,
+                "stage": 0,
+                "answer": None,
+            }
+            surveys.create(
+                a_survey(
+                    survey_id(number),
+                    clinic_id=clinic,
+                    therapist_id=therapist,
+                    patient_id=patient,
+                    language=Language(language),
+                )
+            )
             open_link(survey_id(number))
 
     def _sent(self, number: int) -> None:
@@ -294,11 +341,23 @@ class Practice:
 
     def _answer(self, number: int, score: int, comment: str, at: datetime) -> None:
         if number in self.known:
+            open_link(survey_id(number))
             outcome = answer(survey_id(number), score, comment, at)
             if outcome.name == "RECORDED":
                 earlier = self.known[number]["answer"]
                 kept = earlier[1] if earlier else ""  # no comment leaves the earlier one in force
                 self.known[number]["answer"] = (score, comment or kept, at)
+
+    def _invited(self, number: int) -> None:
+        if number in self.known:
+            surveys.mark_invited(survey_id(number), ANSWERED_AT)
+            self.known[number]["invited"] = True
+
+    def _merged(self) -> None:
+        """The second patient turns out to be the first."""
+        for number, facts in self.known.items():
+            surveys.give_to(stored(survey_id(number)), "p1")
+            facts["patient"] = "p1"
 
     def _run(self) -> None:
         run()
@@ -319,18 +378,70 @@ class Practice:
     def recount(self) -> dict[tuple[str, str], dict[str, int]]:
         """Everything counted from the start, without the code under test."""
         table: dict[tuple[str, str], dict[str, int]] = {}
-        for facts in self.known.values():
+        for number, facts in self.known.items():
             given = facts["answer"]
             stage = (6 if given[1] else 5) if given else facts["stage"]
             scopes = ["practice", f"clinic#{facts['clinic']}", "touchpoint#evaluation"]
             scopes += [f"therapist#{facts['therapist']}"] if facts["therapist"] else []
-            for scope in scopes:
-                fields = [("2026-03-02", name) for name in FUNNEL[:stage]]
-                fields += [(given[2].astimezone(NEW_YORK).date().isoformat(), f"s{given[0]}")] if given else []
-                for day, field in fields:
-                    row = table.setdefault((scope, day), {})
-                    row[field] = row.get(field, 0) + 1
+            day = day_of(given) if given else ""
+            counts = [(scope, "2026-03-02", name) for name in FUNNEL[:stage] for scope in scopes]
+            counts += [(scope, day, f"s{given[0]}") for scope in scopes if given]
+            for scope in scopes[:2]:
+                kind = f"evaluation|{facts['language']}|"
+                counts += [(f"month#{scope}", "2026-03", kind + name) for name in FUNNEL[:stage]]
+                if given:
+                    counts += [(f"month#{scope}", day[:7], kind + name) for name in self._remarks(number)]
+            if given:
+                counts += self._latest(number)
+                if facts["therapist"]:
+                    counts.append((f"month#{scopes[1]}", day[:7], f"@{facts['therapist']}|s{given[0]}"))
+            for scope, row_day, field in counts:
+                row = table.setdefault((scope, row_day), {})
+                row[field] = row.get(field, 0) + 1
         return table
+
+    def _remarks(self, number: int) -> list[str]:
+        score, comment, _ = self.known[number]["answer"]
+        group = "promoter" if score > 8 else "passive" if score > 6 else "detractor"
+        found = [f"s{score}", *(f"theme|{theme}|{group}" for theme in THEMES.get(comment, ()))]
+        found += ["safety"] if "fell" in comment else []
+        return found + ([f"review|{group}"] if self.known[number]["invited"] else [])
+
+    def _latest(self, number: int) -> list[tuple[str, str, str]]:
+        mine, counts = self.known[number], []
+        field, month = f"u{mine['answer'][0]}", day_of(mine["answer"])[:7]
+        quarter = month in ("2026-01", "2026-02", "2026-03")
+        rivals = [
+            (other["answer"][2], survey_id(name), other)
+            for name, other in self.known.items()
+            if other["answer"]
+            and other["patient"] == mine["patient"]
+            and (day_of(other["answer"]) < "2026-04") == quarter
+        ]
+        kind = f"evaluation|{mine['language']}|"
+        places: list[tuple[tuple[str, ...], str, str]] = [
+            (("patient",), "month#practice", kind),
+            (("clinic",), f"month#clinic#{mine['clinic']}", kind),
+        ]
+        if mine["therapist"]:
+            places.append((("clinic", "therapist"), f"month#clinic#{mine['clinic']}", f"@{mine['therapist']}|"))
+        for alike, scope, prefix in places:
+            there = [rival[:2] for rival in rivals if all(rival[2][name] == mine[name] for name in alike)]
+            if max(there) == (mine["answer"][2], survey_id(number)):
+                counts.append((scope, month, prefix + field))
+        return counts
+
+    def comments(self) -> dict[str, tuple[str, str, int, str]]:
+        """The entries that the list of comments must have: moment, clinic, score and language."""
+        return {
+            survey_id(number): (f"{given[2]:%Y-%m-%dT%H:%M:%SZ}", facts["clinic"], given[0], facts["language"])
+            for number, facts in self.known.items()
+            if (given := facts["answer"]) and given[1]
+        }
+
+
+def day_of(given: tuple[int, str, datetime]) -> str:
+    return given[2].astimezone(NEW_YORK).date().isoformat()
 
 
 @pytest.fixture
@@ -354,11 +465,16 @@ def test_the_counts_equal_a_full_recount_whatever_happened(empty: Callable[[], N
         practice.take(step)
     run()
     assert rows() == practice.recount()
+    found = listed(*CLINICS)
+    assert {
+        survey: (entry.key.split("#")[0], entry.clinic_id, entry.score, entry.language)
+        for survey, entry in found.items()
+    } == practice.comments()
     assert run() == {"surveys": 0, "rows": 0}
 
 
 @pytest.mark.parametrize("is_after", [False, True])
-@pytest.mark.parametrize("position", range(1, 7))
+@pytest.mark.parametrize("position", range(1, 9))
 def test_a_crash_at_any_call_loses_nothing_and_counts_nothing_twice(position: int, is_after: bool) -> None:
     practice = Practice()
     for number in range(6):
@@ -372,3 +488,106 @@ def test_a_crash_at_any_call_loses_nothing_and_counts_nothing_twice(position: in
     run()
     assert rows() == practice.recount()
     assert stored(survey_id(2)).counted
+
+
+def test_the_comment_is_listed_with_what_it_is_about() -> None:
+    answer(sent(), 4, "I fell, and the bill is wrong")
+    run()
+    assert listed("north")["a" * 26] == Listed(
+        f"2026-03-03T15:00:00Z#{'a' * 26}", "north", 4, "evaluation", "en", "t1", ("billing",), ("fall",)
+    )
+
+
+def test_a_changed_comment_is_listed_once_where_it_now_belongs() -> None:
+    survey = sent()
+    answer(survey, 9, "Good")
+    run()
+    answer(survey, 2, "Bad", ANSWERED_AT + timedelta(hours=1))
+    run()
+    (entry,) = listed("north").values()
+    assert (entry.key[:20], entry.score) == ("2026-03-03T16:00:00Z", 2)
+
+
+def test_comments_are_read_newest_first_and_from_where_a_page_ended() -> None:
+    for number in range(5):
+        answer(sent(survey_id(number)), 9, "Good", ANSWERED_AT + timedelta(minutes=number))
+    run()
+    newest = [entry.survey_id for entry in comments.newest("north", "0", "9")]
+    assert newest == [survey_id(number) for number in (4, 3, 2, 1, 0)]
+    last = list(comments.newest("north", "0", "9"))[1]
+    assert [entry.survey_id for entry in comments.newest("north", "0", last.key)] == newest[2:]
+    assert [entry.survey_id for entry in comments.newest("north", "2026-03-03T15:03", "9")] == newest[:2]
+
+
+def test_a_later_answer_of_the_quarter_takes_the_earlier_ones_place_at_once() -> None:
+    answer(sent(survey_id(0)), 3)
+    run()
+    answer(sent(survey_id(1), therapist_id="t2"), 9, at=ANSWERED_AT + timedelta(days=2))
+    assert run()["surveys"] == 1
+    (month,) = scores.read_months("clinic#north", "2026-03", "2026-03").values()
+    assert {name: number for name, number in month.items() if "|u" in name} == {
+        "evaluation|en|u9": 1,
+        "@t1|u3": 1,
+        "@t2|u9": 1,
+    }
+    assert stored(survey_id(0)).counted
+
+
+def test_what_the_first_release_counted_is_taken_back_from_where_it_stands() -> None:
+    survey = sent()
+    answer(survey, 9, "Good")
+    row = {"scope": {"S": "practice"}, "day": {"S": TUESDAY}, "s9": {"N": "1"}}
+    boto3.client("dynamodb").put_item(TableName="Scores", Item=row)
+    memory = {
+        "score": 9,
+        "answer_day": TUESDAY,
+        "cohort_day": "2026-03-02",
+        "funnel": list(FUNNEL),
+        "clinic_id": "north",
+        "therapist_id": "",
+        "touchpoint": "evaluation",
+    }
+    SurveyItem(survey).update([SurveyItem.counted.set(memory), SurveyItem.uncounted.remove()])
+    answer(survey, 3, at=ANSWERED_AT + timedelta(days=1))
+    run()
+    assert scores.read_range("practice", TUESDAY, "2026-03-04") == {"2026-03-04": {"s3": 1}}
+    assert scores.read_months("practice", "2026-03", "2026-03")["2026-03"]["evaluation|en|s3"] == 1
+
+
+def test_a_row_with_many_different_counts_takes_several_writes_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "ROW_FIELDS", 60)
+    for number in range(30):
+        answer(sent(survey_id(number), touchpoint=f"visit:{number}", patient_id=f"p{number}"), number % 11, "The bill")
+    with calls() as seen:
+        assert run()["surveys"] == 30
+    assert Counter(seen)["TransactWriteItems"] > 4
+    (month,) = scores.read_months("practice", "2026-03", "2026-03").values()
+    assert sum(number for name, number in month.items() if name.endswith("|answered")) == 30
+
+
+def test_the_largest_write_of_a_row_is_within_what_an_expression_may_hold() -> None:
+    fields = {f"evaluation|en|theme|{number}|detractor": 1 for number in range(scores.ROW_FIELDS)}
+    written: list[dict[str, Any]] = []
+    original = BaseClient._make_api_call
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", lambda client, operation, arguments: written.append(arguments))
+        scores.add({("month#practice", "2026-03"): fields}, [])
+    assert BaseClient._make_api_call is original
+    expression = written[0]["TransactItems"][0]["Update"]["UpdateExpression"]
+    # DynamoDB: 4 KB, and 300 operators.
+    assert len(expression) <= 4096
+    assert expression.count(":") <= 300
+
+
+def test_clinics_and_therapists_are_known_by_name_as_soon_as_they_are_counted() -> None:
+    visits.put(a_visit(therapist_name="Grace Lee"), None)
+    answer(sent(), 9)
+    sent(survey_id(1), clinic_id="south", therapist_id="t2", patient_id="p2")
+    run()
+    known = directory.read()
+    assert known.clinics == {"north", "south"}
+    assert known.therapists == {"t1": "Grace Lee", "t2": "t2"}
+    assert known.clinics_of == {"t1": {"north"}, "t2": {"south"}}
+    assert known.counted_at == datetime(2026, 3, 5, 8, 15, tzinfo=UTC)

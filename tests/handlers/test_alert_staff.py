@@ -311,3 +311,34 @@ def test_a_passive_opens_a_case_only_if_the_practice_chooses_so(
     answered(stream, sent(survey_id(2)), 7)
     stream.deliver()
     assert [item.survey_id for item in CaseItem.scan()] == [survey_id(2)]
+
+
+def test_a_promoter_whose_words_may_concern_safety_alerts_and_the_review_stays_owed(
+    stream: StreamDriver, mailer: FakeMailer
+) -> None:
+    answered(stream, sent(), 10, "Great, but I fell off the table")
+    stream.deliver()
+    (mail,) = mailer.to(ADMIN)
+    assert mail.subject == "May concern safety at Riverside Physical Therapy: a clinical lead should read this"
+    assert "fell" not in mail.text + mail.html
+    assert stored("a" * 26).pending_reaction == "review"
+    assert CaseItem.get("a" * 26).category == "promoter"
+
+
+def test_a_passive_whose_words_may_concern_safety_is_told_at_once_and_not_again(
+    stream: StreamDriver, mailer: FakeMailer
+) -> None:
+    answered(stream, sent(), 8, "I fell")
+    stream.deliver()
+    assert len(mailer.to(ADMIN)) == 1
+    assert stored("a" * 26).pending_reaction == ""
+
+
+def test_a_low_score_that_may_concern_safety_makes_one_mail_about_both(
+    stream: StreamDriver, mailer: FakeMailer
+) -> None:
+    answered(stream, sent(), 2, "He hurt me")
+    stream.deliver()
+    (mail,) = mailer.to(ADMIN)
+    assert mail.subject.startswith("May concern safety")
+    assert "Detractor (0–6)" in mail.text

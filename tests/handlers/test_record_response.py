@@ -17,7 +17,9 @@ from functions.record_response.handler import handler
 from shared.domain.identity import new_token
 from shared.domain.score import Category
 from shared.domain.survey import Survey
+from shared.domain.themes import parse_lexicon
 from shared.storage import dynamodb, surveys
+from shared.storage.lexicon import put_lexicon
 from shared.storage.models import SurveyItem
 from tests.builders import MONDAY_NOON, a_survey
 from tests.fakes import FakeContext
@@ -89,6 +91,23 @@ def test_every_score_is_recorded_and_classified(token, score):
     pending = {"promoter": "review", "passive": "digest", "detractor": "alert"}[expected]
     assert (survey.score, survey.category, survey.version) == (score, expected, 1)
     assert survey.pending_reaction == pending
+
+
+def test_words_that_may_concern_safety_are_marked_with_the_answer(token):
+    post(token, 10, "Lovely people. I fell in the gym, though.")
+    survey = stored()
+    assert survey.pending_reaction == "alert review"
+    assert survey.answers[-1].concerns_safety
+    post(token, 9)
+    assert stored().answers[-1].concerns_safety  # the words are still in force
+    post(token, 9, "Lovely people.")
+    assert not stored().answers[-1].concerns_safety
+
+
+def test_the_practices_own_words_are_looked_for(token):
+    put_lexicon(parse_lexicon("pool: water\nsafety fall: toppled"))
+    post(token, 10, "I toppled")
+    assert stored().pending_reaction == "alert review"
 
 
 def test_an_accepted_answer_is_one_call_to_dynamodb(token):

@@ -51,6 +51,9 @@ def test_no_answer_owes_nothing() -> None:
     assert owed() == []
 
 
+SCORE_OF = {Category.DETRACTOR: 3, Category.PASSIVE: 7, Category.PROMOTER: 10}
+
+
 def practices() -> list[Practice]:
     choices = product(("promoters", "everyone", "off"), ("digest", "immediate", "off"))
     return [
@@ -62,8 +65,40 @@ def practices() -> list[Practice]:
 @pytest.mark.parametrize("category", Category)
 def test_every_reaction_leads_to_one_that_some_function_takes_up(category: Category) -> None:
     for practice in practices():
-        pending = reactions_to(category, practice)
-        for following in (pending, after_alert(category, practice)):
-            while following:
-                assert following in PENDING_REACTIONS
-                following = rest_of(following)
+        for concerns_safety in (False, True):
+            pending = reactions_to(category, practice, concerns_safety=concerns_safety)
+            answer = AcceptedAnswer(1, SCORE_OF[category], "", MONDAY_NOON, concerns_safety)
+            for following in (pending, after_alert(answer, practice)):
+                while following:
+                    assert following in PENDING_REACTIONS
+                    following = rest_of(following)
+
+
+@pytest.mark.parametrize("category", Category)
+def test_words_that_may_concern_safety_alert_first_whatever_the_score(category: Category) -> None:
+    for practice in practices():
+        pending = reactions_to(category, practice, concerns_safety=True)
+        assert pending.startswith("alert")
+        assert ("review" in pending) == ("review" in reactions_to(category, practice))
+        assert "digest" not in pending  # the alert has told it
+
+
+def owed_for_safety(*given: tuple[int, str]) -> list[list[int]]:
+    answers = [
+        AcceptedAnswer(number, score, comment, MONDAY_NOON, "fell" in comment)
+        for number, (score, comment) in enumerate(given, start=1)
+    ]
+    return [[answer.version for answer in alert] for alert in alerts_owed(answers, passives=False)]
+
+
+def test_a_promoter_who_fell_is_told_once_for_the_same_words() -> None:
+    assert owed_for_safety((10, "I fell")) == [[1]]
+    assert owed_for_safety((10, "I fell"), (9, "I fell")) == [[2, 1]]
+    assert owed_for_safety((3, "I fell"), (9, "I fell")) == [[1]]
+    assert owed_for_safety((10, "I fell"), (10, "I fell twice")) == [[2]]
+
+
+def test_words_of_safety_are_told_also_when_they_were_replaced() -> None:
+    assert owed_for_safety((10, "I fell"), (10, "All fine")) == [[1]]
+    assert owed_for_safety((3, "I fell"), (2, "Bad")) == [[1], [2]]
+    assert owed_for_safety((2, "Bad"), (3, "I fell")) == [[2]]

@@ -100,6 +100,7 @@ def _staff_mails(practice: Practice = PRACTICE, clinic: Clinic = CLINIC, facts: 
             practice, clinic, replace(facts, changed=True), dashboard_link="https://d.example/"
         ),
         staff_letters.passive_alert(practice, clinic, passive),
+        staff_letters.safety_alert(practice, clinic, replace(facts, category=Category.PROMOTER)),
         staff_letters.digest(
             practice, [ClinicDay(clinic.name, (passive, passive))], to=clinic.admins, day="Monday, March 9"
         ),
@@ -316,7 +317,7 @@ def _assert_names_nobody(mail: Mail) -> None:
         assert secret not in mail.subject + mail.text + unescape(mail.html)
 
 
-@pytest.mark.parametrize("mail", _staff_mails(FULL), ids=["alert", "changed", "passive", "digest"])
+@pytest.mark.parametrize("mail", _staff_mails(FULL), ids=["alert", "changed", "passive", "safety", "digest"])
 def test_a_full_staff_mail_says_who_and_what_but_never_in_its_subject(mail: Mail) -> None:
     for part in (unescape(mail.html), mail.text):
         assert "3 of 10" in part
