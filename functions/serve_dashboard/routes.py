@@ -44,6 +44,10 @@ ROUTES = (
     Route("GET", "/cases", ADMINS, "cases:overview", menu="Cases", badge="cases:waiting"),
     Route("GET", "/cases/{survey_id}", ADMINS, "cases:one"),
     Route("POST", "/cases/{survey_id}/{step}", ADMINS, "cases:take_step"),
+    Route("GET", "/patients", ADMINS, "patients_page:search", menu="Patients"),
+    Route("GET", "/patients/by-survey/{survey_id}", ADMINS, "patients_page:by_survey"),
+    Route("GET", "/patient", ADMINS, "patients_page:one"),
+    Route("POST", "/patient/{step}", ADMINS, "patients_page:take_step"),
 )
 
 
