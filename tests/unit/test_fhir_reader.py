@@ -372,7 +372,7 @@ def test_a_bundle_cut_off_between_entries_takes_nothing_from_the_next_line():
 
 
 def test_a_string_that_is_never_closed_ends_with_its_line_however_long():
-    broken = json.dumps(a_bundle(a_patient("p1"), {"resourceType": "Binary", "data": "x" * 2_000_000}))[:-6]
+    broken = json.dumps(a_bundle(a_patient("p1"), {"resourceType": "Binary", "data": "x" * 3_000_000}))[:-6]
     rows = read(lines(broken, a_patient("p2")))
     assert outline(rows) == [(1, "p1"), (1, "refused"), (2, "p2")]
 
@@ -887,8 +887,9 @@ def test_a_file_larger_than_memory_is_searched_for_the_patient_and_then_read_on(
     whom = {"fullUrl": "urn:uuid:0b98", "resource": a_patient("p1", text=LONG)}
     broken = {"fullUrl": "urn:uuid:0b97", "resource": a_patient("p0", text=LONG, identifier={"value": "77"})}
     what = an_encounter(subject={"reference": "urn:uuid:0b98"})
-    rows = read(a_bundle(what, broken, whom, an_encounter("e2", subject={"reference": "urn:uuid:0b98"})))
-    assert [name for _, name in outline(rows)] == ["Encounter/e1", "p0", "p1", "Encounter/e2"]
+    others = (a_patient(f"p{number}", text=LONG) for number in (2, 3, 4))
+    rows = read(a_bundle(what, broken, whom, *others, an_encounter("e2", subject={"reference": "urn:uuid:0b98"})))
+    assert [name for _, name in outline(rows)] == ["Encounter/e1", "p0", "p1", "p2", "p3", "p4", "Encounter/e2"]
 
 
 def test_a_name_in_a_bundle_means_nothing_in_another():
