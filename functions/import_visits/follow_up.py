@@ -76,6 +76,22 @@ class FollowUp:
         for change in self._unsent(patient_id):
             _withdraw(change, self.now)
 
+    def remind_once(self, surveys_: Iterable[Survey], others: Iterable[Survey]) -> None:
+        """Let whoever was asked the same twice, as two patients, be reminded of it once; of what they answered, never.
+
+        What remains is the reminder of the `others`.
+        """
+        asked = _Asked()
+        others_by_id = {other.survey_id: other for other in others if _went_out(other)}
+        for other in others_by_id.values():
+            asked.add(other)
+        for survey in (survey for survey in surveys_ if _went_out(survey)):
+            twins = [others_by_id[survey_id] for survey_id in asked.by_others_than(survey)]
+            settled = [survey, *(twin for twin in twins if survey.version)] if twins else []
+            reminders = messages.get_many(identity.message_id(one.survey_id, MessageKind.REMINDER) for one in settled)
+            for reminder in reminders.values():
+                messages.skip(reminder.message_id, reminder.attempt, "superseded", self.now)
+
     def survey_ids(self, patient_id: str, history: History) -> set[str]:
         """The ids of the surveys that this history leads to."""
         return set(self._surveys(patient_id, None, history, {}))
@@ -220,9 +236,13 @@ class _Asked:
         for key in self._keys(survey):
             self.by.setdefault(key, set()).add(survey.survey_id)
 
+    def by_others_than(self, survey: Survey) -> set[str]:
+        """The ids of other surveys that have asked the same."""
+        return {survey_id for key in self._keys(survey) for survey_id in self.by.get(key, ())} - {survey.survey_id}
+
     def covers(self, survey: Survey) -> bool:
         """Whether another survey has asked the same."""
-        return any(self.by.get(key, set()) - {survey.survey_id} for key in self._keys(survey))
+        return bool(self.by_others_than(survey))
 
     @staticmethod
     def _keys(survey: Survey) -> tuple[tuple[str, ...], ...]:

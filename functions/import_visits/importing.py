@@ -14,12 +14,13 @@ from functions.import_visits.follow_up import FollowUp
 from functions.import_visits.merge import Outcome
 from functions.import_visits.preview import Looking
 from functions.import_visits.readers import recognise
-from functions.import_visits.records import Context, FileRefused, Reading, Refusal, ZoneOf
+from functions.import_visits.records import Context, FileRefused, Reading, Refusal
 from functions.import_visits.report import Report
 from functions.import_visits.staging import Part, Staging
 from functions.import_visits.storing import Storing
 from functions.import_visits.turn import Turn, TurnLost
 from functions.import_visits.upload import INCOMING, SETTINGS, Found, Upload
+from shared.domain.episode import ZoneOf
 from shared.hash_key import hash_key
 from shared.observability import log
 from shared.storage import settings

@@ -67,6 +67,7 @@ def _move(retired_id: str, survivor: Patient, follow_up: FollowUp) -> bool:
         messages.give_to(
             (message_id(survey.survey_id, kind) for survey in left for kind in MessageKind), survivor.patient_id
         )
+        follow_up.remind_once(left, surveys.of_patient(survivor.patient_id))
         for survey in left:
             surveys.give_to(survey, survivor.patient_id)
         keep(survivor.patient_id, survivor, _joined_with(care, survivor.patient_id), follow_up, asked)

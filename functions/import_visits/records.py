@@ -4,22 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO
-from zoneinfo import ZoneInfo
 
-from shared.domain.episode import Case, Visit
+from shared.domain.episode import Case, Visit, ZoneOf
 from shared.domain.intake import IntakeRules, RuleChange
 from shared.domain.patient import Patient
 from shared.domain.settings import ClinicSettings
-
-ZoneOf = Callable[[str], ZoneInfo]
-"""The time zone of a clinic, by its id: a time without an offset is read in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a reader may know of the practice."""
 
-    zone_of: ZoneOf
+    zone_of: ZoneOf  # a time without an offset is read in the clinic's zone
     rules: IntakeRules = field(default_factory=IntakeRules)
 
 

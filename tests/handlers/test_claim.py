@@ -80,6 +80,7 @@ EVERY_KIND = {
     "opted out": lambda: patient(opted_out=True),
     "on hold": lambda: patient(hold=True),
     "died": lambda: patient(deceased=True),
+    "turned out to be another": lambda: patient(merged_into="p2"),
     "has another address": lambda: patient(email="new@example.com"),
     "address bounced": lambda: address(bounced=True),
     "address complained": lambda: address(complained=True),

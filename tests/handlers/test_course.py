@@ -20,6 +20,7 @@ from tests.handlers.care import (
     DAY,
     FIRST_UPLOAD,
     HOUR,
+    Said,
     a_case,
     a_person,
     all_due,
@@ -61,7 +62,7 @@ def test_a_new_evaluation_after_the_closing_of_the_case_is_asked_about_anew():
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_cases_and_visits_may_come_in_either_order(order):
-    said = [[a_case(9)], [evaluation(0), on(5)]]
+    said: list[list[Said]] = [[a_case(9)], [evaluation(0), on(5)]]
     for part in order:
         told(*said[part])
     assert all_due() == [("p1", "evaluation", "v0"), ("p1", "discharge", "v5")]
@@ -162,6 +163,21 @@ def test_nobody_is_asked_again_when_the_evaluation_turns_out_to_be_another_visit
     assert all_due() == []
 
 
+def test_a_sender_that_is_faster_than_a_change_asks_once(monkeypatch):
+    told(a_person(), evaluation(0))
+    skip = messages.skip
+
+    def send_and_skip(*arguments: Any) -> bool:
+        monkeypatch.undo()
+        assert sender(MONDAY_NOON + 4 * HOUR)[0]["sent"] == 1
+        return skip(*arguments)
+
+    monkeypatch.setattr(messages, "skip", send_and_skip)
+    told(evaluation(0, case_id="c2"), uploaded=1)
+    assert all_due() == []
+    assert len(surveys.of_patient("p1")) == 1
+
+
 def test_the_dead_get_no_new_survey_and_what_waits_is_never_sent():
     told(a_person(), evaluation(0))
     told(a_person(deceased=True), discharge(1), uploaded=1)
@@ -169,8 +185,8 @@ def test_the_dead_get_no_new_survey_and_what_waits_is_never_sent():
     assert sender(MONDAY_NOON + 4 * HOUR)[0]["skipped"] == {"deceased": 1}
 
 
-VISITS = [evaluation(0), on(3), discharge(5), evaluation(30), on(31), on(31, "again"), discharge(40)]
-CASES = [a_case(50, "c2"), on(45, case_id="c2", kind=VisitKind.UNSTATED), a_case(None)]
+VISITS: list[Said] = [evaluation(0), on(3), discharge(5), evaluation(30), on(31), on(31, "again"), discharge(40)]
+CASES: list[Said] = [a_case(50, "c2"), on(45, case_id="c2", kind=VisitKind.UNSTATED), a_case(None)]
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -189,7 +205,7 @@ def test_visits_and_cases_may_come_in_any_order_and_in_two_files(said, cut):
 
 
 def test_each_record_tells_what_it_did_in_the_order_of_the_rows():
-    said = [evaluation(0), a_person(), a_case(9), evaluation(0), a_case(10)]
+    said: list[Said] = [evaluation(0), a_person(), a_case(9), evaluation(0), a_case(10)]
     assert told(*said) == [NEW, NEW, NEW, SAME, CHANGED]
     before = dump()
     assert told(*said, uploaded=1) == [SAME] * 5
@@ -223,7 +239,7 @@ def test_whether_a_visit_has_a_time_is_kept():
     assert stored["v0"].kind is VisitKind.UNSTATED
 
 
-FILES: dict[str, list[Any]] = {
+FILES: dict[str, list[Said]] = {
     "visits": [evaluation(0), *(on(day) for day in range(1, 6))],
     "closing": [a_case(9), on(5, status=VisitStatus.CANCELLED)],
     "reopened": [a_case(None), on(5), evaluation(30)],
@@ -377,7 +393,7 @@ def test_nobody_is_mailed_who_changed_between_the_claim_and_the_mail(change, mon
     assert (summary["deferred"], mails) == ({"patient_changed": 1}, [])
     (survey,) = [survey for survey in surveys.of_patient(person().patient_id) if not survey.unsent_reason]
     assert letter_of(survey).state is MessageState.DUE
-    assert patients.get_exactly("p1").surveyed_at is None
+    assert [item.surveyed_at for item in PatientItem.scan() if item.patient_id == "p1"] == [None]
 
 
 def test_after_a_change_of_address_the_mail_goes_to_the_new_one(monkeypatch):

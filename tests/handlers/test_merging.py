@@ -1,10 +1,12 @@
 """Two patients who turn out to be one: everything is the survivor's, and nobody is asked anything twice."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from functions.alerts.alert_staff.handler import handler as alert_staff
+from functions.import_visits import course
 from functions.import_visits.merge import Outcome
 from functions.unsubscribe.handler import handler as unsubscribe
 from shared.domain.clock import format_instant
@@ -17,6 +19,7 @@ from tests.fakes import FakeMailer
 from tests.handlers.answering import ANSWERED_AT, answer, open_link
 from tests.handlers.care import (
     DAY,
+    FIRST_UPLOAD,
     HOUR,
     WALL,
     a_case,
@@ -26,10 +29,12 @@ from tests.handlers.care import (
     day_by_day,
     discharge,
     evaluation,
+    follow_up,
     letter_of,
     merged,
     on,
     person,
+    rows_of,
     sender,
     token_of,
     told,
@@ -128,6 +133,20 @@ def test_an_episode_that_both_were_asked_about_is_not_asked_about_a_third_time()
     assert len(surveys.of_patient("p2")) == 2
 
 
+@pytest.mark.parametrize(("answered", "reminders"), [(None, 1), ("p1", 0), ("p2", 0)])
+def test_who_was_asked_the_same_twice_is_reminded_once_and_not_of_what_they_answered(answered, reminders):
+    both()
+    told(evaluation(0))
+    told(evaluation(0, **OTHER))
+    day_by_day(0, 0)
+    if answered:
+        (survey,) = surveys.of_patient(answered)
+        open_link(survey.survey_id)
+        answer(survey.survey_id, 9)
+    merged("p1", "p2")
+    assert len(day_by_day(1, 30)) == reminders
+
+
 def test_the_pause_of_either_holds_for_the_survivor():
     both()
     told(evaluation(0))
@@ -170,6 +189,42 @@ def test_whoever_may_not_be_mailed_under_one_id_may_not_under_the_other(flag):
     assert getattr(person("p2"), flag)
 
 
+def mailed(patient_id: str, moment: datetime = MONDAY_NOON + 9 * DAY) -> None:
+    item = PatientItem
+    item(patient_id).update(
+        [item.surveyed_at.set(moment), item.surveyed_by.set("message"), item.surveyed_for.set(moment)]
+    )
+
+
+LATER, EARLIER = MONDAY_NOON + 9 * DAY, MONDAY_NOON
+RACES = {
+    "the retired was mailed": (lambda: mailed("p1"), LATER),
+    "the survivor was mailed": (lambda: mailed("p2"), LATER),
+    "the retired opted out": (lambda: patients.opt_out("p1"), EARLIER),
+    "the survivor was merged": (lambda: patients.merge(person("p2"), a_person("p3")), EARLIER),
+}
+
+
+@pytest.mark.parametrize(("change", "surveyed_at"), RACES.values(), ids=RACES)
+def test_a_merge_that_rests_on_what_has_changed_is_begun_anew(change, surveyed_at, monkeypatch):
+    both()
+    mailed("p1", EARLIER)
+    merge = patients.merge
+
+    def change_and_merge(*arguments: Any) -> bool:
+        monkeypatch.undo()
+        change()
+        return merge(*arguments)
+
+    monkeypatch.setattr(patients, "merge", change_and_merge)
+    merged("p1", "p2")
+    survivor, retired = person("p1"), patients.get_exactly("p1")
+    assert retired
+    assert survivor == person("p2")
+    assert "p1" in survivor.merged_from
+    assert (survivor.opted_out, survivor.surveyed_at) == (retired.opted_out, surveyed_at)
+
+
 # Links that were mailed before.
 
 
@@ -189,7 +244,7 @@ def test_an_answer_by_an_old_link_is_the_survivor_s_and_the_staff_hear_of_it_onc
     assert len(mailer.sent) == 1
     found = surveys.get(survey.survey_id)
     assert found
-    assert (found.patient_id, found.score, found.former_patient_ids) == ("p2", 9, {"p1"})
+    assert (found.patient_id, found.score, found.former_patient_ids) == ("p2", 9, frozenset({"p1"}))
 
 
 def test_who_unsubscribes_by_an_old_link_gets_no_mail_as_the_survivor():
@@ -327,6 +382,19 @@ def test_an_import_that_knew_nothing_of_the_merge_gives_what_it_wrote_to_the_sur
     monkeypatch.setattr(visits, "put", merge_and_put)
     told(evaluation(0))
     assert not visits.of_patient("p1")
+    assert all_due() == [("p2", "evaluation", "v0")]
+
+
+def test_rows_read_before_the_merge_do_not_bring_the_retired_patient_back():
+    both()
+    known = person("p1")
+    merged("p1", "p2")
+    rows = rows_of([a_person("p1", email="else@example.com", opted_out=True), evaluation(0)])
+    course.store("p1", rows, FIRST_UPLOAD, follow_up(), known)
+    retired = patients.get_exactly("p1")
+    assert retired
+    assert retired.email == "old@example.com"
+    assert (person("p2").email, person("p2").opted_out) == ("now@example.com", True)
     assert all_due() == [("p2", "evaluation", "v0")]
 
 

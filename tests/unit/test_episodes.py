@@ -22,7 +22,7 @@ def midnight(moment: datetime, zone: ZoneInfo) -> datetime:
     return moment.astimezone(zone).replace(hour=0, minute=0).astimezone(UTC)
 
 
-def day_alone(visit: Visit, **differences: object) -> Visit:
+def day_alone(visit: Visit, **differences: Any) -> Visit:
     """The same visit in records that give its day alone."""
     start = midnight(visit.started_at, ZONES[visit.clinic_id])
     return replace(visit, started_at=start, ended_at=None, has_time=False, **differences)

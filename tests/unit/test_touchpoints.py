@@ -154,6 +154,7 @@ def test_a_discharge_by_closing_is_due_after_the_closing_and_as_old_as_the_care(
         MONDAY_NOON + 5 * DAY + HOUR + DELAY,
     )
     closing = closed(200, 10)
+    assert closing.closed_at
     (later,) = touchpoints(visits, "discharge", [closing]).values()
     assert (later.visit_id, later.occurred_at, later.due_at) == ("v5", same_day.occurred_at, closing.closed_at + DELAY)
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from functions.import_visits.readers import values
 from functions.import_visits.readers.lines import MAX_LINE_BYTES, Line, Lines
-from functions.import_visits.records import Record, Refusal, Row, ZoneOf
+from functions.import_visits.records import Record, Refusal, Row
+from shared.domain.episode import ZoneOf
 
 MAX_RECORD_LINES = 100
 _UNCLOSED = "cannot be read as CSV: a quotation mark is probably missing or not doubled"
