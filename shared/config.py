@@ -17,6 +17,7 @@ from shared.domain.settings import (
     ReviewInvitations,
     Window,
     parse_addresses,
+    parse_benchmark,
     parse_days,
     parse_dollars,
     parse_goal,
@@ -49,7 +50,7 @@ def parameters() -> Practice:
 
 
 def read_practice(environment: Mapping[str, str]) -> Practice:
-    """The practice's choices from variables of these names; raises BadSetting on the first that is missing or malformed.
+    """The practice's choices from variables of these names; BadSetting names the first that is missing or malformed.
 
     Those that no parameter of the stack gives may be missing: the dashboard's settings choose them.
     """
@@ -110,6 +111,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         clinical_leads=chosen("CLINICAL_LEADS", parse_addresses, ()),
         goal=chosen("GOAL", parse_goal, None),
         visit_value=chosen("VISIT_VALUE", parse_dollars, None),
+        benchmark=chosen("BENCHMARK", parse_benchmark, None),
     )
 
 

@@ -1,10 +1,12 @@
 """What the practice chose, and how its clinics differ from it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -86,6 +88,7 @@ class Clinic:
     admins: tuple[str, ...]
     review_links: tuple[ReviewLink, ...]
     window: Window
+    networks: tuple[str, ...] = ()  # addresses that the clinic's own network appears under, in CIDR notation
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Practice:
     clinical_leads: tuple[str, ...] = ()  # who hears of a comment that may concern safety; empty: the admins
     goal: int | None = None  # the NPS that the practice wants to reach
     visit_value: Decimal | None = None  # dollars that a visit brings on average
+    benchmark: tuple[int, int, int] | None = None  # NPS of the bottom tenth, average and top tenth; None: the field's
 
     def clinic(self, clinic_id: str) -> Clinic:
         """A clinic about which nothing special is known."""
@@ -139,7 +143,8 @@ class ClinicSettings:
     send_from: str | None = None
     send_until: str | None = None
     send_days: str | None = None
-    uploaded_at: datetime | None = None  # when the file came
+    uploaded_at: datetime | None = None  # when the file came, or somebody last changed it on the dashboard
+    networks: tuple[str, ...] = ()
 
 
 def clinic_of(settings: ClinicSettings, practice: Practice) -> Clinic:
@@ -160,6 +165,7 @@ def clinic_of(settings: ClinicSettings, practice: Practice) -> Clinic:
         admins=settings.admins or default.admins,
         review_links=settings.review_links or default.review_links,
         window=window,
+        networks=settings.networks,
     )
 
 
@@ -212,6 +218,17 @@ def _whole(text: str, allowed: range, complaint: str) -> int:
     return int(text)
 
 
+def parse_benchmark(text: str) -> tuple[int, int, int]:
+    """Three Net Promoter Scores from low to high, such as `75, 84, 90`: bottom tenth, average, top tenth."""
+    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
+    if len(parts) != 3:
+        raise ValueError(f"not three scores such as 75, 84, 90: {text!r}")
+    low, middle, high = map(parse_goal, parts)
+    if not low < middle < high:
+        raise ValueError(f"the three scores must rise: {text!r}")
+    return low, middle, high
+
+
 def parse_dollars(text: str) -> Decimal:
     """An amount such as 95 or 95.50, at most 10,000."""
     try:
@@ -252,3 +269,38 @@ def _review_link(part: str) -> ReviewLink:
     if not separator:
         label = next((name for known, name in _KNOWN_HOSTS.items() if known in host), host.removeprefix("www."))
     return ReviewLink(label.strip(), url)
+
+
+MOST_NETWORKS = 20
+_INSIDE = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"))
+)
+_WIDEST = {4: 16, 6: 32}  # bits: whoever writes 0.0.0.0/0 would call every answer one given on site
+
+
+def parse_networks(text: str) -> tuple[str, ...]:
+    """IP addresses or CIDR ranges separated by `,`, `;` or spaces, each once; anything else is a ValueError."""
+    found = []
+    for part in filter(None, re.split(r"[,;\s]+", text)):
+        try:
+            network = ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"not an address range such as 203.0.113.0/28: {part!r}") from None
+        if network.prefixlen < _WIDEST[network.version]:
+            raise ValueError(f"too wide for one clinic's network: {part!r}")
+        if any(network.version == inside.version and network.subnet_of(inside) for inside in _INSIDE):  # type: ignore[arg-type]
+            raise ValueError(f"an address inside the clinic; what counts is how it looks from outside: {part!r}")
+        found.append(str(network))
+    networks = tuple(dict.fromkeys(found))
+    if len(networks) > MOST_NETWORKS:
+        raise ValueError(f"more than {MOST_NETWORKS} ranges")
+    return networks
+
+
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """Whether an IP address belongs to one of these networks."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in ip_network(network) for network in networks)

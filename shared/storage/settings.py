@@ -1,6 +1,11 @@
-"""Settings: the practice's choices, each clinic's, and the locks that keep a scheduled job to one run at a time."""
+"""Settings: the practice's choices, each clinic's, and the locks that keep a scheduled job to one run at a time.
+
+The row `practice` holds what the dashboard chose: choices under the name of the parameter they stand for (`SEND_FROM`)
+and the practice's own words under `wording.<language>.<slot>`, so that the patient's page needs one call for both.
+"""
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
@@ -8,67 +13,152 @@ from typing import Any, Literal
 from shared.config import parameters, read_practice, setting
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.intake import IntakeRules, RuleChange, rules_of
+from shared.domain.patient import Language
 from shared.domain.settings import Clinic, ClinicSettings, Practice, ReviewLink, clinic_of
+from shared.domain.wording import SLOTS, Wording
 from shared.storage.dynamodb import client
 from shared.storage.kept import forget, kept
 
-_PRACTICE = {"scope": {"S": "practice"}}
+PRACTICE, CLINICS = "practice", "clinics"
 
 
 def practice() -> Practice:
     """The practice's choices: the stack's parameters below what was chosen on the dashboard; kept for a minute."""
-    return kept("practice", _load_practice)
+    return _chosen_practice()[0]
 
 
-def _load_practice() -> Practice:
-    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_PRACTICE)
-    chosen = answer.get("Item", {}).get("choices", {}).get("M", {})
-    if not chosen:
-        return parameters()
-    return read_practice({**os.environ, **{name: text["S"] for name, text in chosen.items()}})
+def wording(language: str) -> Wording:
+    """The practice's own words in this language; kept for a minute."""
+    return _chosen_practice()[1][language]
+
+
+def _chosen_practice() -> tuple[Practice, Mapping[str, Wording]]:
+    return kept(PRACTICE, lambda: _practice_of(texts_of(PRACTICE)))
+
+
+def _practice_of(chosen: Mapping[str, str]) -> tuple[Practice, Mapping[str, Wording]]:
+    words = {
+        language.value: Wording(
+            {slot.name: text for slot in SLOTS if (text := chosen.get(wording_name(language, slot.name)))}
+        )
+        for language in Language
+    }
+    return (practice_with(chosen) if chosen else parameters()), words
+
+
+def practice_with(chosen: Mapping[str, str]) -> Practice:
+    """The practice if this were chosen over the stack's parameters; BadSetting names what is malformed."""
+    return read_practice({**os.environ, **{name: text for name, text in chosen.items() if name in CHOSEN}})
+
+
+CHOSEN = (
+    *("TOUCHPOINTS", "SURVEY_DELAY_HOURS", "SEND_FROM", "SEND_UNTIL", "SEND_DAYS", "PAUSE_DAYS", "REMINDER_AFTER_DAYS"),
+    *("REVIEW_INVITATIONS", "REVIEW_DELAY_HOURS", "REVIEW_LINKS"),
+    *("ADMIN_ADDRESSES", "PASSIVE_ALERTS", "ALERT_DETAIL", "PROMISE_CONTACT"),
+    *("BUSINESS_FROM", "BUSINESS_UNTIL", "BUSINESS_DAYS", "RESPONSE_HOURS", "CASES_FOR_PASSIVES"),
+    *("ESCALATE_TO", "CLINICAL_LEADS", "GOAL", "VISIT_VALUE", "BENCHMARK"),
+)
+"""What the dashboard may choose; zone, name and sender belong to the deployment."""
+
+
+def wording_name(language: str, slot: str) -> str:
+    """Under which name of the row `practice` a text stands."""
+    return f"wording.{language}.{slot}"
+
+
+def chosen_texts() -> dict[str, str]:
+    """Everything that the dashboard chose for the practice, as it stands in the table now."""
+    return texts_of(PRACTICE, consistent=True)
+
+
+def texts_of(scope: str, *, consistent: bool = False) -> dict[str, str]:
+    """The texts of a row of Settings; none if there is no such row."""
+    answer = client().get_item(
+        TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": scope}}, ConsistentRead=consistent
+    )
+    return {name: text["S"] for name, text in answer.get("Item", {}).items() if name != "scope"}
 
 
 def clinic(clinic_id: str) -> Clinic:
-    """The clinic with the practice's choices below its own; kept for a minute in a warm function."""
-    return kept(f"clinic#{clinic_id}", lambda: load_clinic(clinic_id))
+    """The clinic with the practice's choices below its own; what stands in the table is kept for a minute."""
+    return _clinic_of(clinic_id, kept(f"clinic#{clinic_id}", lambda: read_clinic(clinic_id)))
 
 
 def load_clinic(clinic_id: str) -> Clinic:
     """The clinic as it stands in the table now."""
-    found = read_clinic(clinic_id)
-    return clinic_of(found, practice()) if found else practice().clinic(clinic_id)
+    return _clinic_of(clinic_id, read_clinic(clinic_id))
+
+
+def _clinic_of(clinic_id: str, own: ClinicSettings | None) -> Clinic:
+    return clinic_of(own, practice()) if own else practice().clinic(clinic_id)
 
 
 def read_clinic(clinic_id: str) -> ClinicSettings | None:
     """What is set for the clinic, or None."""
     answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": f"clinic#{clinic_id}"}})
-    return _to_clinic(answer["Item"]) if "Item" in answer else None
+    return to_clinic(answer["Item"]) if "Item" in answer else None
 
 
 def put_clinic(settings: ClinicSettings) -> None:
     """Write what is set for a clinic; the last write wins."""
-    item: dict[str, Any] = {"scope": {"S": f"clinic#{settings.clinic_id}"}}
-    for name in _TEXTS:
-        if value := getattr(settings, name):
-            item[name] = {"S": value}
-    if settings.uploaded_at:
-        item["uploaded_at"] = {"S": format_instant(settings.uploaded_at)}
-    item["admins"] = {"L": [{"S": address} for address in settings.admins]}
-    item["review_links"] = {
-        "L": [{"M": {"label": {"S": link.label}, "url": {"S": link.url}}} for link in settings.review_links]
-    }
-    client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
+    item = {name: value for name, value in clinic_values(settings).items() if value is not None}
+    client().put_item(
+        TableName=setting("SETTINGS_TABLE"), Item={"scope": {"S": f"clinic#{settings.clinic_id}"}, **item}
+    )
     forget(f"clinic#{settings.clinic_id}")
+    forget(CLINICS)
+
+
+def clinics() -> list[ClinicSettings]:
+    """Every clinic that anything is set for or that the practice's exports name, by id; kept for a minute.
+
+    Scans the table: it holds a few rows for each clinic and therapist, and no page of patients is read for it.
+    """
+    return kept(CLINICS, _load_clinics)
+
+
+def _load_clinics() -> list[ClinicSettings]:
+    pages = (
+        client()
+        .get_paginator("scan")
+        .paginate(
+            TableName=setting("SETTINGS_TABLE"),
+            FilterExpression="begins_with(#scope, :clinic) OR begins_with(#scope, :place)",
+            ExpressionAttributeNames={"#scope": "scope"},
+            ExpressionAttributeValues={":clinic": {"S": "clinic#"}, ":place": {"S": "place#"}},
+        )
+    )
+    found: dict[str, ClinicSettings] = {}
+    for item in (item for page in pages for item in page["Items"]):
+        kind, _, clinic_id = item["scope"]["S"].partition("#")
+        if kind == "clinic":
+            found[clinic_id] = to_clinic(item)
+        else:
+            found.setdefault(clinic_id, ClinicSettings(clinic_id))
+    return sorted(found.values(), key=lambda clinic: clinic.clinic_id)
+
+
+def clinic_values(settings: ClinicSettings) -> dict[str, Any]:
+    """The attributes of a clinic's row; None is one that is absent."""
+    links = [{"M": {"label": {"S": link.label}, "url": {"S": link.url}}} for link in settings.review_links]
+    return {
+        **{name: {"S": value} if (value := getattr(settings, name)) else None for name in _TEXTS},
+        "uploaded_at": {"S": format_instant(settings.uploaded_at)} if settings.uploaded_at else None,
+        "admins": {"L": [{"S": address} for address in settings.admins]} if settings.admins else None,
+        "review_links": {"L": links} if links else None,
+        "networks": {"L": [{"S": network} for network in settings.networks]} if settings.networks else None,
+    }
 
 
 _TEXTS = tuple(
     field.name
     for field in fields(ClinicSettings)
-    if field.name not in ("clinic_id", "admins", "review_links", "uploaded_at")
+    if field.name not in ("clinic_id", "admins", "review_links", "uploaded_at", "networks")
 )
 
 
-def _to_clinic(item: dict[str, Any]) -> ClinicSettings:
+def to_clinic(item: dict[str, Any]) -> ClinicSettings:
+    """What a row of Settings says of a clinic."""
     return ClinicSettings(
         clinic_id=item["scope"]["S"].removeprefix("clinic#"),
         admins=tuple(entry["S"] for entry in item.get("admins", {}).get("L", ())),
@@ -77,6 +167,7 @@ def _to_clinic(item: dict[str, Any]) -> ClinicSettings:
             for entry in item.get("review_links", {}).get("L", ())
         ),
         uploaded_at=parse_instant(item["uploaded_at"]["S"]) if "uploaded_at" in item else None,
+        networks=tuple(entry["S"] for entry in item.get("networks", {}).get("L", ())),
         **{name: item[name]["S"] for name in _TEXTS if name in item},
     )
 

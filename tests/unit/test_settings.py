@@ -132,7 +132,7 @@ def test_a_clinic_takes_from_the_practice_what_it_does_not_set():
 
 
 @pytest.mark.parametrize(
-    "name", sorted(name for name in ENVIRONMENT if not name.endswith(("_TABLE", "_SECRET", "_BUCKET", "_URL")))
+    "name", sorted(name for name in ENVIRONMENT if not name.endswith(("_TABLE", "_SECRET", "_BUCKET", "_URL", "_ID")))
 )
 def test_a_missing_setting_names_itself(name):
     with pytest.raises(BadSetting, match=name):
