@@ -161,7 +161,7 @@ def digest(
     for clinic in clinics:
         blocks.append(f"{clean_header(clinic.clinic_name)}: {len(clinic.passives)}\n{_yesterday(clinic)}")
         blocks.extend(_facts_text(_facts(practice, entry)) for entry in clinic.passives)
-    return _staff_mail(
+    return staff_mail(
         practice,
         to=tuple(to),
         subject=f"{counted} on {day}",
@@ -190,7 +190,7 @@ def escalation(practice: Practice, late: Sequence[LateCase], *, to: Sequence[str
         ]
         for case in late
     ]
-    return _staff_mail(
+    return staff_mail(
         practice,
         to=tuple(to),
         subject=f"{counted} for somebody to reach out",
@@ -224,7 +224,7 @@ def _alert(
 ) -> Mail:
     shown = [_Fact.plain("Clinic", clinic.name), *_facts(practice, facts)]
     changed = _changed(facts)
-    return _staff_mail(
+    return staff_mail(
         practice,
         to=clinic.admins,
         subject=subject,
@@ -256,7 +256,7 @@ def _find(practice: Practice) -> str:
     return "Find the patient by the survey reference and read the comment."
 
 
-def _staff_mail(
+def staff_mail(
     practice: Practice,
     *,
     to: tuple[str, ...],
@@ -267,6 +267,7 @@ def _staff_mail(
     dashboard_link: str | None,
     tags: Mapping[str, str] | None,
 ) -> Mail:
+    """A mail in the staff's layout, with a button to the dashboard."""
     footer = f"Sent by Careloop for {clean_header(practice.name)}."
     if practice.alert_detail is AlertDetail.MINIMAL:
         footer += " Names and comments stay out of this mail on purpose."

@@ -1,21 +1,42 @@
-"""The figures of a period, read from the nightly counts and the staff's cases: no survey and no patient is read."""
+"""The report: to whom it goes, and its figures, read from the nightly counts and the staff's cases.
+
+No survey and no patient is read for it.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from shared.config import setting
 from shared.domain.aggregate import histogram, histogram_of_latest, of_kind
 from shared.domain.clock import format_instant
 from shared.domain.period import Period, month_of
 from shared.domain.recovery import RecoveryCase
-from shared.domain.report import CaseCounts, Cohort, Figures, Place, cohort_days, was_late
+from shared.domain.report import CaseCounts, Cohort, Every, Figures, Place, ReportChoice, cohort_days, was_late
 from shared.domain.score import Category
 from shared.domain.statistics import Groups, groups_of
 from shared.storage import cases, comments, directory, scores
+from shared.storage.dynamodb import client
 from shared.storage.settings import clinic, practice
 
 Counts = Mapping[str, int]
+_CHOICE = {"scope": {"S": "report"}}
+
+
+def read_choice() -> ReportChoice:
+    """How often and to whom the report goes, as it stands in the table now; off until somebody chose."""
+    item = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_CHOICE, ConsistentRead=True).get("Item")
+    if item is None:
+        return ReportChoice()
+    return ReportChoice(Every(item["every"]["S"]), tuple(address["S"] for address in item["to"]["L"]))
+
+
+def put_choice(choice: ReportChoice) -> None:
+    """Write how often and to whom the report goes; the last write wins."""
+    to = {"L": [{"S": address} for address in choice.to]}
+    item = {**_CHOICE, "every": {"S": choice.every.value}, "to": to}
+    client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
 
 
 def figures(period: Period, now: datetime, only: Collection[str] | None = None) -> Figures:

@@ -14,6 +14,8 @@ from functions.alerts.send_digest.handler import LOCK as DIGEST_LOCK
 from functions.import_visits.handler import LAST_SECONDS
 from functions.import_visits.staging import MAX_ROWS
 from functions.import_visits.upload import MAX_FILE_BYTES
+from functions.measure_worth.handler import LOCK as WORTH_LOCK
+from functions.send_report.handler import LOCK as REPORT_LOCK
 from functions.send_survey.delivery import LEASE
 from local.template import ROOT, events, functions, load_template
 from shared.domain.staff import Role
@@ -296,6 +298,8 @@ def test_every_route_is_throttled_by_itself_and_never_logged_with_its_path(name:
     routes = {
         (event["Method"].upper(), event["Path"])
         for function in FUNCTIONS.values()
+    assert REPORT_LOCK.total_seconds() > FUNCTIONS["SendReportFunction"]["Timeout"]
+    assert WORTH_LOCK.total_seconds() > FUNCTIONS["MeasureWorthFunction"]["Timeout"]
         for event in events(function, "Api").values()
         if event["RestApiId"] == {"Ref": name}
     }
