@@ -14,7 +14,7 @@ from shared.observability import count, entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
 from shared.storage.lexicon import lexicon
-from shared.storage.settings import clinic, practice
+from shared.storage.settings import clinic, practice, wording
 from shared.web import pages
 from shared.web.pages import Problem
 from shared.web.requests import language_wanted, query, token_in
@@ -73,6 +73,7 @@ def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bo
         score=answer.score,
         comment_cut=comment_cut,
         changeable_until=_changeable_until(survey),
+        wording=wording(survey.language),
     )
     return page(200, thanks, survey.language)
 

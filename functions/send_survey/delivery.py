@@ -17,7 +17,7 @@ from shared.mail.mailer import (
     MailOutcomeUnknown,
     MailRefused,
 )
-from shared.storage import activity, addresses, messages, patients, surveys
+from shared.storage import activity, addresses, messages, patients, settings, surveys
 
 LEASE = timedelta(seconds=600)  # longer than the function's timeout: a lease that ran out has no living holder
 
@@ -200,6 +200,7 @@ def _letter(situation: Situation, patient: Patient, token: str, public_url: str)
             first_name=patient.first_name,
             to=patient.email,
             unsubscribe_link=unsubscribe_link,
+            wording=settings.wording(patient.language),
             tags=tags,
         )
     return letters.survey(
@@ -211,5 +212,6 @@ def _letter(situation: Situation, patient: Patient, token: str, public_url: str)
         survey_link=f"{public_url}/s/{token}",
         unsubscribe_link=unsubscribe_link,
         is_reminder=message.kind is MessageKind.REMINDER,
+        wording=settings.wording(patient.language),
         tags=tags,
     )

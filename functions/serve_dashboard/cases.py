@@ -9,7 +9,7 @@ from functions.serve_dashboard.pages import at, page
 from functions.serve_dashboard.reaching_out import Changed
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
 from shared.domain.patient import Patient
-from shared.domain.playbook import Draft, Playbook, fill
+from shared.domain.playbook import Draft, fill
 from shared.domain.recovery import (
     MAX_NOTE,
     Channel,
@@ -32,6 +32,7 @@ from shared.domain.survey import Survey
 from shared.locale import telephone
 from shared.observability import log
 from shared.storage import activity, cases, patients, surveys
+from shared.storage.playbook import playbook
 from shared.storage.settings import clinic, practice
 
 SHOWN = 100  # cases on a page: more open ones than that are not read, but worked off
@@ -295,7 +296,7 @@ def _show(request: Request, staff: Staff, survey: Survey, *, status: int = 200, 
         why_not_by_mail=reaching_out.why_not_by_mail(patient) if case and not case.is_closed else "",
         earlier=unanswered(_cases_of(survey)),
         draft=_draft(request, staff, survey, patient),
-        talk_track=Playbook().talk_track,
+        talk_track=playbook().talk_track,
         outcomes=OUTCOMES,
         results=RESULTS,
         reasons=REASONS,
@@ -308,7 +309,7 @@ def _show(request: Request, staff: Staff, survey: Survey, *, status: int = 200, 
 def _draft(request: Request, staff: Staff, survey: Survey, patient: Patient | None) -> Draft:
     """What was typed a moment ago, else the playbook's draft with what is known filled in."""
     place = clinic(survey.clinic_id)
-    draft = Playbook().draft(survey.answers[-1].category, survey.language) if survey.answers else Draft("", "")
+    draft = playbook().draft(survey.answers[-1].category, survey.language) if survey.answers else Draft("", "")
     values = {
         "first_name": patient.first_name if patient else "",
         "practice": practice().name,

@@ -1,4 +1,7 @@
-"""What patients are sent, in their language. No patient mail names a condition, a therapist or a visit."""
+"""What patients are sent, in their language. No patient mail names a condition, a therapist or a visit.
+
+A practice may word subjects and openings itself (`wording`); the question is the same for everybody.
+"""
 
 from collections.abc import Mapping
 
@@ -6,6 +9,7 @@ from markupsafe import Markup, escape
 
 from shared.domain.score import SCORES
 from shared.domain.settings import Clinic, Practice
+from shared.domain.wording import STANDARD, Wording
 from shared.locale import telephone, texts
 from shared.mail.layout import LINK_STYLE, NOTHING, clean_header, html_of, mailbox, style, text_of
 from shared.mail.mailer import Mail
@@ -21,6 +25,7 @@ def survey(
     survey_link: str,
     unsubscribe_link: str,
     is_reminder: bool = False,
+    wording: Wording = STANDARD,
     tags: Mapping[str, str] | None = None,
 ) -> Mail:
     """The question, with a link for each of the eleven scores; a reminder says that it is the only one."""
@@ -28,19 +33,26 @@ def survey(
     name = clean_header(practice.name)
     subject, opening = (
         (
-            _("A friendly reminder: one short question from {practice}"),
-            _(
-                "Some days ago we asked you one question. Your answer would help us very much. "
-                "This is the only reminder we will send."
+            wording.say("reminder_subject", _("A friendly reminder: one short question from {practice}"), name),
+            wording.say(
+                "reminder_opening",
+                _(
+                    "Some days ago we asked you one question. Your answer would help us very much. "
+                    "This is the only reminder we will send."
+                ),
+                name,
             ),
         )
         if is_reminder
         else (
-            _("One short question from {practice}"),
-            _("Thank you for choosing {practice}. May we ask you one question? It takes about a minute."),
+            wording.say("survey_subject", _("One short question from {practice}"), name),
+            wording.say(
+                "survey_opening",
+                _("Thank you for choosing {practice}. May we ask you one question? It takes about a minute."),
+                name,
+            ),
         )
     )
-    opening = opening.format(practice=name)
     asked = _("How likely are you to recommend {practice} to friends or family?").format(practice=name)
     low, high = f"0 – {_('not at all likely')}", f"10 – {_('extremely likely')}"
     how = _("Tapping a number opens a page where you can add a comment and send your answer.")
@@ -51,6 +63,8 @@ def survey(
     if phone:
         dialled = escape(urgent).format(clinic=clinic_name, phone=telephone(phone, LINK_STYLE))
         notes.append((dialled, urgent.format(clinic=clinic_name, phone=phone)))
+    if closing := wording.say("survey_closing", "", name):
+        notes.append((closing, closing))
     links = {score: f"{survey_link}?score={score}" for score in SCORES}
     meanings = {0: low, 10: high}
     html = html_of(
@@ -69,7 +83,7 @@ def survey(
         lang,
         practice,
         clinic,
-        subject=subject.format(practice=name),
+        subject=subject,
         preheader=asked,
         first_name=first_name,
         to=to,
@@ -88,17 +102,19 @@ def review_request(
     first_name: str,
     to: str,
     unsubscribe_link: str,
+    wording: Wording = STANDARD,
     tags: Mapping[str, str] | None = None,
 ) -> Mail:
     """Thanks, and the clinic's public review pages in neutral words: no score, no reward."""
     _ = texts(lang)
+    name = clean_header(practice.name)
     if not clinic.review_links:
         raise ValueError(f"no review links for clinic {clinic.clinic_id}")
     sites = [
         (_("Write a review on {site}").format(site=clean_header(link.label)), link.url) for link in clinic.review_links
     ]
     heading = _("Thank you for your answer")
-    thanks = _("It helps us to care well for our patients.")
+    thanks = wording.say("review_opening", _("It helps us to care well for our patients."), name)
     request = _(
         "If you like, you can also share your experience in public, in your own words. "
         "It helps other people who are looking for care."
@@ -119,7 +135,7 @@ def review_request(
         lang,
         practice,
         clinic,
-        subject=_("Thank you from {practice}").format(practice=clean_header(practice.name)),
+        subject=wording.say("review_subject", _("Thank you from {practice}"), name),
         preheader=request,
         first_name=first_name,
         to=to,

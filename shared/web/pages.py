@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from shared.domain.patient import Language
 from shared.domain.score import SCORES, Category, classify
 from shared.domain.settings import Clinic, Practice
+from shared.domain.wording import STANDARD, Wording
 from shared.locale import telephone, texts
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -85,15 +86,25 @@ def question(
 
 
 def thanks(
-    lang: str, practice: Practice, clinic: Clinic, *, score: int, comment_cut: bool, changeable_until: str
+    lang: str,
+    practice: Practice,
+    clinic: Clinic,
+    *,
+    score: int,
+    comment_cut: bool,
+    changeable_until: str,
+    wording: Wording = STANDARD,
 ) -> str:
     """What was recorded. A detractor reads first that someone will be in touch, if the practice promises that.
 
-    The public review links are shown in the same words whatever the score.
+    Otherwise the practice may word the heading itself. The public review links are shown in the same words whatever
+    the score.
     """
     _ = texts(lang)
     cut = _("Your comment was longer than we can keep. We kept the first 4,000 characters.")
-    heading, follow_up = _("Thank you for your answer"), _NOTHING
+    heading = wording.say("thanks_heading", _("Thank you for your answer"), practice.name)
+    own_text = wording.say("thanks_text", "", practice.name)
+    follow_up = _NOTHING
     if classify(score) is Category.DETRACTOR:
         if practice.promise_contact:
             heading = _("Thank you. Someone from our team will be in touch with you.")
@@ -102,7 +113,7 @@ def thanks(
     content = _fill(
         "thanks",
         heading=heading,
-        follow_up=follow_up,
+        follow_up=(_paragraphs(own_text) if own_text else _NOTHING) + follow_up,
         recorded=_answered(lang, score),
         comment_cut=_paragraphs(cut) if comment_cut else _NOTHING,
         changeable=_("You can change your answer until {moment}.").format(moment=changeable_until),
