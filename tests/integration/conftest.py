@@ -13,7 +13,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack without patients. It is shared: a test brings its own patients and clinic."""
     state = tmp_path_factory.mktemp("stack")
     try:
-        yield up(state, iam=True)
+        yield up(state, {"IntakeWriter": "user"}, iam=True)
     finally:
         down(state)
         shutil.rmtree(state)

@@ -197,8 +197,21 @@ def test_every_function_has_a_role_of_its_own(name: str) -> None:
     assert "ManagedPolicyArns" not in RESOURCES[f"{capability}Role"]["Properties"]
 
 
-def test_there_is_no_role_besides_the_functions() -> None:
-    assert set(of_type("AWS::IAM::Role")) == {f"{name.removesuffix('Function')}Role" for name in FUNCTIONS}
+def test_there_is_no_role_besides_the_functions_but_that_of_whoever_brings_the_exports() -> None:
+    of_functions = {f"{name.removesuffix('Function')}Role" for name in FUNCTIONS}
+    assert set(of_type("AWS::IAM::Role")) == {*of_functions, "IntakeRole"}
+    assert set(of_type("AWS::IAM::User")) == {"IntakeUser"}
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("IntakeUser", "user"), ("IntakeRole", "transfer")])
+def test_whoever_brings_the_exports_is_made_on_request_and_may_only_put_files_into_incoming(
+    name: str, wanted: str
+) -> None:
+    assert TEMPLATE["Conditions"][RESOURCES[name]["Condition"]] == {"Fn::Equals": [{"Ref": "IntakeWriter"}, wanted]}
+    assert TEMPLATE["Parameters"]["IntakeWriter"]["Default"] == "none"
+    (statement,) = statements(RESOURCES[name]["Properties"])
+    assert statement["Action"] == ["s3:PutObject", "s3:AbortMultipartUpload"]
+    assert statement["Resource"] == {"Fn::Sub": "${IntakeBucket.Arn}/incoming/*"}
 
 
 @pytest.mark.parametrize("name", of_type("AWS::IAM::Role"))
@@ -285,6 +298,8 @@ def test_reactions_wake_on_their_own_answers_and_fail_record_by_record() -> None
 def test_a_lease_outlives_the_function_that_holds_it() -> None:
     assert LEASE.total_seconds() > FUNCTIONS["SendSurveyFunction"]["Timeout"]
     assert DIGEST_LOCK.total_seconds() > FUNCTIONS["SendDigestFunction"]["Timeout"]
+    assert REPORT_LOCK.total_seconds() > FUNCTIONS["SendReportFunction"]["Timeout"]
+    assert WORTH_LOCK.total_seconds() > FUNCTIONS["MeasureWorthFunction"]["Timeout"]
 
 
 def test_pages_answer_before_the_gateway_gives_up() -> None:
@@ -298,8 +313,6 @@ def test_every_route_is_throttled_by_itself_and_never_logged_with_its_path(name:
     routes = {
         (event["Method"].upper(), event["Path"])
         for function in FUNCTIONS.values()
-    assert REPORT_LOCK.total_seconds() > FUNCTIONS["SendReportFunction"]["Timeout"]
-    assert WORTH_LOCK.total_seconds() > FUNCTIONS["MeasureWorthFunction"]["Timeout"]
         for event in events(function, "Api").values()
         if event["RestApiId"] == {"Ref": name}
     }
