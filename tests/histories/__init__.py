@@ -6,9 +6,12 @@ FORMATS = (
     careloop_csv.FORMAT,
     webpt.FORMAT,
     webpt.RENAMED,
+    webpt.BY_CHARGES,
     fhir.NDJSON,
     fhir.BUNDLES,
+    fhir.BY_DAYS,
     fhir.UNMAPPED,
     hl7v2.FORMAT,
+    hl7v2.SHUFFLED,
     hl7v2.UNMAPPED,
 )

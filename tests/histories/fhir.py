@@ -26,7 +26,7 @@ from tests.histories.history import (
     Story,
     Therapist,
 )
-from tests.histories.writing import Format, Said, at_any_offset, changed, without_notes
+from tests.histories.writing import Format, Said, at_any_offset, changed, with_days_of_visits, without_notes
 
 VISIT_TYPES = "https://emr.riverside.example.com/visit-types"
 CODES = {Note.EVALUATION: "IE", Note.TREATMENT: "FU", Note.DISCHARGE: "DC"}
@@ -59,6 +59,17 @@ def of_practice(clinics: Sequence[Clinic], therapists: Sequence[Therapist], _man
                 "name": [{"family": therapist.family, "given": [therapist.given], "suffix": ["PT", "DPT"]}],
             },
         )
+
+
+def of_story_by_days(story: Story, manner: Random) -> Iterator[Said]:
+    """The same without appointments, and of encounters the day alone."""
+    days = {visit.visit_id: visit.day.isoformat() for course in story.courses for visit in course.appointments}
+    for table, resource in of_story(story, manner):
+        if table == "Encounter":
+            day = days[resource["id"]]
+            yield table, {**resource, "period": {"start": day, "end": day}}
+        elif table != "Appointment":
+            yield table, resource
 
 
 def of_story(story: Story, manner: Random) -> Iterator[Said]:
@@ -233,6 +244,11 @@ def encode_bundle(_table: str, rows: Iterable[Resource], manner: Random) -> Iter
     yield f"\n{ending}\n".encode()
 
 
+def sayable_by_days(practice: Practice) -> Practice:
+    """The truth with visits by their day."""
+    return with_days_of_visits(sayable(practice))
+
+
 def sayable_unmapped(practice: Practice) -> Practice:
     """Without a word on what the types of encounters mean, the first of a case is its evaluation."""
     return without_notes(sayable(practice), Note.EVALUATION)
@@ -246,4 +262,5 @@ _MAPPED = (
 
 NDJSON = Format("fhir", _TABLES, of_practice, of_story, encode_lines, sayable, _MAPPED, "ndjson")
 BUNDLES = replace(NDJSON, name="fhir-bundle", encode=encode_bundle, extension="json")
+BY_DAYS = replace(NDJSON, name="fhir-days", of_story=of_story_by_days, sayable=sayable_by_days)
 UNMAPPED = replace(NDJSON, name="fhir-unmapped", sayable=sayable_unmapped, choices=())

@@ -306,7 +306,8 @@ class _Maker:
         closing = None
         ending = self.one_of(("lapse", "discharge", "closing the same day", "closing later", "both"))
         if ending in ("discharge", "both"):
-            discharge = self.appointment(last + timedelta(days=self.one_of(_GAPS)), Note.DISCHARGE)
+            # Also on the day of the last visit, as with a patient who comes for an evaluation only.
+            discharge = self.appointment(last + timedelta(days=self.one_of((*_GAPS, 0))), Note.DISCHARGE)
             appointments.append(discharge)
             last = datetime.combine(discharge.day, time(0))
         if ending in ("closing the same day", "closing later", "both"):

@@ -1,9 +1,9 @@
 """The practice's history as HL7 v2.5.1 messages, batched or one a file.
 
 Each thing is said when it happens: A28 a new patient, A31 a changed one, S12 a booking, S15 a cancellation, S26 a
-no-show, A04 an arrival, A08 the end of the visit, A11 that it never happened, A03 the closing of the case, A13 that it
-is open again, A40 that two records are one patient. There is no standard place for an archived patient. The case is the
-account in PID-18.
+no-show, A04 an arrival, A08 the end of the visit, A11 that it never happened (or the schedule says so: S14, S17, or
+both do), A03 the closing of the case, A13 that it is open again, A40 that two records are one patient. There is no
+standard place for an archived patient. The case is the account in PID-18.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,9 @@ _STRUCTURES = {
     "A31": "ADT_A05",
     "A40": "ADT_A39",
     "S12": "SIU_S12",
+    "S14": "SIU_S12",
     "S15": "SIU_S12",
+    "S17": "SIU_S12",
     "S26": "SIU_S12",
 }
 Segments = list[str]
@@ -39,9 +41,15 @@ def of_practice(_clinics: Sequence[Clinic], _therapists: Sequence[Therapist], _m
     return iter(())
 
 
-def of_story(story: Story, manner: Random) -> Iterator[Said]:
+def of_story_in_whole(story: Story, manner: Random) -> Iterator[Said]:
+    """The same by a system that tells of an arrival when the visit is over, and so all of it in one message."""
+    return of_story(story, manner, has_updates=False)
+
+
+def of_story(story: Story, manner: Random, has_updates: bool = True) -> Iterator[Said]:
     """Every message about the patient, in the order in which they were sent."""
-    for number, (_, trigger, segments) in enumerate(sorted(_sent(story, manner), key=lambda sent: sent[0]), start=1):
+    sent = sorted(_sent(story, manner, has_updates), key=lambda one: one[0])
+    for number, (_, trigger, segments) in enumerate(sent, start=1):
         kind = "SIU" if trigger.startswith("S") else "ADT"
         header = _segment(
             *("MSH", "^~\\&", "EMR", "RIVERSIDE", "CARELOOP", "", segments[0], ""),
@@ -52,7 +60,7 @@ def of_story(story: Story, manner: Random) -> Iterator[Said]:
         yield "messages", [header, *event, *segments[1:]]
 
 
-def _sent(story: Story, manner: Random) -> Iterator[tuple[datetime, str, Segments]]:
+def _sent(story: Story, manner: Random, has_updates: bool) -> Iterator[tuple[datetime, str, Segments]]:
     for person in filter(None, (story.retired, story.person)):
         known = min(course.opened for course in story.courses)
         wish = [_numbered("PD1", {11: "01^No reminder, no recall^HL70215"})] if person.opted_out else []
@@ -64,7 +72,7 @@ def _sent(story: Story, manner: Random) -> Iterator[tuple[datetime, str, Segment
     for course in story.courses:
         patient = story.recorded_under(course)
         for visit in course.appointments:
-            yield from _of_visit(visit, course, patient, manner)
+            yield from _of_visit(visit, course, patient, manner, has_updates)
         if closing := course.closing:
             last = replace(max(course.appointments, key=lambda visit: visit.start), clinic=story.person.clinic)
             closed = _moment(closing.moment, manner) if closing.has_time else f"{closing.moment:%Y%m%d}"
@@ -78,21 +86,33 @@ def _sent(story: Story, manner: Random) -> Iterator[tuple[datetime, str, Segment
 
 
 def _of_visit(
-    visit: Appointment, course: Course, patient: Person, manner: Random
+    visit: Appointment, course: Course, patient: Person, manner: Random, has_updates: bool
 ) -> Iterator[tuple[datetime, str, Segments]]:
     pid = _pid(patient, course.case_id)
     arrived, left = [_moment(visit.start, manner)], [_moment(visit.start, manner), _moment(visit.end, manner)]
     yield visit.booked, "S12", [_at(visit.booked), *_schedule(visit, pid, "Booked", manner)]
-    match visit.fate:
-        case Fate.CANCELLED:
-            yield visit.recorded, "S15", [_at(visit.recorded), *_schedule(visit, pid, "Cancelled", manner)]
-        case Fate.NO_SHOW:
-            yield visit.recorded, "S26", [_at(visit.recorded), *_schedule(visit, pid, "Noshow", manner)]
-        case Fate.COMPLETED | Fate.MISTAKEN:
+    if visit.fate is Fate.CANCELLED:
+        yield visit.recorded, "S15", [_at(visit.recorded), *_schedule(visit, pid, "Cancelled", manner)]
+    if visit.fate is Fate.NO_SHOW:
+        yield visit.recorded, "S26", [_at(visit.recorded), *_schedule(visit, pid, "Noshow", manner)]
+    if visit.fate not in (Fate.COMPLETED, Fate.MISTAKEN):
+        return
+    by_registration, by_schedule = manner.choice(((True, False), (False, True), (True, True)))
+    if by_registration:
+        if has_updates:
             yield visit.start, "A04", [_at(visit.start), pid, _pv1(visit, visit.visit_id, *arrived)]
-            yield visit.recorded, "A08", [_at(visit.recorded), pid, _pv1(visit, visit.visit_id, *left)]
-    if visit.fate is Fate.MISTAKEN:
-        yield visit.corrected, "A11", [_at(visit.corrected), pid, _pv1(visit, visit.visit_id, *left)]
+        trigger = "A08" if has_updates else "A04"
+        yield visit.recorded, trigger, [_at(visit.recorded), pid, _pv1(visit, visit.visit_id, *left)]
+        if visit.fate is Fate.MISTAKEN:
+            yield visit.corrected, "A11", [_at(visit.corrected), pid, _pv1(visit, visit.visit_id, *left)]
+    if by_schedule:
+        yield visit.recorded, "S14", [_at(visit.recorded), *_schedule(visit, pid, "Complete", manner)]
+        if visit.fate is Fate.MISTAKEN:
+            yield (
+                visit.corrected,
+                "S17",
+                [_at(visit.corrected), *_schedule(visit, pid, manner.choice(("Deleted", "")), manner)],
+            )
 
 
 def _schedule(visit: Appointment, pid: str, status: str, manner: Random) -> Segments:
@@ -209,5 +229,8 @@ _MAPPED = (
     RuleChange("hl7", "discharge_types", CODES[Note.DISCHARGE]),
 )
 
-FORMAT = Format("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7", is_feed=True)
+FORMAT = Format(
+    *("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7"), one_by_one=True, in_order=True
+)
+SHUFFLED = replace(FORMAT, name="hl7-shuffled", of_story=of_story_in_whole, in_order=False)
 UNMAPPED = replace(FORMAT, name="hl7-unmapped", sayable=sayable_unmapped, choices=())

@@ -6,13 +6,14 @@ checked in has a negative id, and each visit has an id of its own beside its app
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from random import Random
 from typing import Any
 
 from shared.domain.intake import RuleChange
 from tests.histories.history import Appointment, Clinic, Course, Fate, Note, Practice, Story, Therapist
-from tests.histories.writing import Format, Said, csv_of, with_days_of_closing
+from tests.histories.writing import Format, Said, csv_of, with_days_of_closing, with_days_of_visits
 
 COLUMNS = {
     "Appointments": (
@@ -44,8 +45,16 @@ def of_practice(_clinics: Sequence[Clinic], _therapists: Sequence[Therapist], _m
     return iter(())
 
 
-def of_story(story: Story, manner: Random) -> Iterator[Said]:
-    """The patient's row, each case's, each appointment's, and each visit's lines of charges."""
+def of_story_by_charges(story: Story, manner: Random) -> Iterator[Said]:
+    """All but the appointments: what is left of years gone by, since they are sent for two weeks only."""
+    return (said for said in of_story(story, manner, billed=1) if said[0] != "Appointments")
+
+
+def of_story(story: Story, manner: Random, billed: float = 0.7) -> Iterator[Said]:
+    """The patient's row, each case's, each appointment's, and each visit's lines of charges.
+
+    A treatment that nobody billed has no charges, and counts by its check-in.
+    """
     person = story.person
     yield (
         "Patients",
@@ -74,7 +83,8 @@ def of_story(story: Story, manner: Random) -> Iterator[Said]:
             }
             for row in _appointment(visit):
                 yield "Appointments", {**row, **of_visit}
-            for row in _charges(visit, manner):
+            is_billed = visit.note is not Note.TREATMENT or manner.random() < billed
+            for row in _charges(visit, manner) if is_billed else ():
                 yield "Charges", {**row, **of_visit}
 
 
@@ -125,10 +135,8 @@ def _appointment(visit: Appointment) -> Iterator[dict[str, str]]:
 
 
 def _charges(visit: Appointment, manner: Random) -> Iterator[dict[str, str]]:
-    """A line for each procedure; a treatment that nobody billed has none, and counts by its check-in."""
+    """A line for each procedure."""
     if visit.fate not in (Fate.COMPLETED, Fate.MISTAKEN):
-        return
-    if visit.note is Note.TREATMENT and manner.random() < 0.3:
         return
     note = manner.choice(_NOTES[visit.note])
     procedures = ["97161"] if visit.note is Note.EVALUATION else []
@@ -167,6 +175,11 @@ def sayable(practice: Practice) -> Practice:
     return with_days_of_closing(practice)
 
 
+def sayable_by_charges(practice: Practice) -> Practice:
+    """The truth with closings and visits by their day."""
+    return with_days_of_visits(sayable(practice))
+
+
 def encode(table: str, rows: Iterable[Any], manner: Random) -> Iterator[bytes]:
     """The table as a CSV file."""
     return csv_of(rows, COLUMNS[table], manner)
@@ -189,4 +202,5 @@ def encode_renamed(table: str, rows: Iterable[Any], manner: Random) -> Iterator[
 _TABLES = ("Charges", "Appointments", "Patients", "Cases")
 
 FORMAT = Format("webpt", _TABLES, of_practice, of_story, encode, sayable)
+BY_CHARGES = replace(FORMAT, name="webpt-charges", of_story=of_story_by_charges, sayable=sayable_by_charges)
 RENAMED = Format("webpt-renamed", _TABLES, of_practice, of_story, encode_renamed, sayable, _RENAMED)

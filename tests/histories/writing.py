@@ -41,7 +41,8 @@ class Format(Told):
     sayable: Callable[[Practice], Practice]  # the truth as far as this format can say it
     choices: tuple[RuleChange, ...] = ()  # what the practice sets so that its exports are understood
     extension: str = "csv"
-    is_feed: bool = False  # rows tell what changed, so they come in order, and some in a file of their own
+    one_by_one: bool = False  # a row may come in a file of its own
+    in_order: bool = False  # a row may tell only what changed, so that it means something after the others only
 
     @property
     def rules(self) -> IntakeRules:
@@ -52,19 +53,19 @@ class Format(Told):
         return self.name
 
     def files(self, practice: Practice, manner: Random) -> list[File]:
-        """The practice's export: a table in one file or several; rows and files in any order, unless it is a feed."""
+        """The practice's export: a table in one file or several; rows and files in any order, unless it matters."""
         tables: dict[str, list[Any]] = {}
         for table, row in self._said(practice.stories, practice.clinics, practice.therapists, manner):
             tables.setdefault(table, []).append(row)
         found = []
         for table, rows in tables.items():
-            if not self.is_feed:
+            if not self.in_order:
                 manner.shuffle(rows)
-            size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.is_feed else len(rows)))
+            size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.one_by_one else len(rows)))
             for number, first in enumerate(range(0, len(rows), size)):
                 content = b"".join(self.encode(table, rows[first : first + size], manner))
                 found.append(File(f"{table}-{number}.{self.extension}", content))
-        if not self.is_feed:
+        if not self.in_order:
             manner.shuffle(found)
         return found
 
@@ -163,5 +164,19 @@ def with_days_of_closing(practice: Practice) -> Practice:
             return course
         midnight = course.closing.moment.replace(hour=0, minute=0)
         return replace(course, closing=replace(course.closing, moment=midnight, has_time=False))
+
+    return changed(practice, forget)
+
+
+def with_days_of_visits(practice: Practice) -> Practice:
+    """What is left where visits have a date only: each is known as the start of its day."""
+
+    def forget(_: Story, course: Course) -> Course:
+        return replace(
+            course,
+            appointments=tuple(
+                replace(visit, start=visit.start.replace(hour=0, minute=0), minutes=0) for visit in course.appointments
+            ),
+        )
 
     return changed(practice, forget)
