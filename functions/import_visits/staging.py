@@ -61,8 +61,8 @@ class Part:
     """What is stored together: all rows of a patient or clinic, all of the practice's choices, one name, one merge."""
 
     place: Place
-    rows: tuple[tuple[int, Any], ...]  # line and record, in the file's order
-    ends: frozenset[int]  # the lines that say nothing further in later parts
+    rows: tuple[tuple[int, Any], ...]  # the row's number (many may stand on one line) and record, in the file's order
+    ends: frozenset[int]  # the rows that say nothing further in later parts
 
     @property
     def key(self) -> str:
@@ -82,7 +82,7 @@ class Staging:
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
             PRAGMA cache_size = -{CACHE_KILOBYTES};
-            CREATE TABLE records (number INTEGER PRIMARY KEY, phase INT, key TEXT, line INT, ends INT, record BLOB);
+            CREATE TABLE records (number INTEGER PRIMARY KEY, phase INT, key TEXT, row INT, ends INT, record BLOB);
             CREATE TABLE patients (patient_id TEXT PRIMARY KEY, rows INT) WITHOUT ROWID;
         """)
 
@@ -97,19 +97,20 @@ class Staging:
     def add(self, row: Row) -> Refusal | None:
         """Lay a row out; what is beyond a patient's 5,000 rows in one file comes back refused."""
         records = [record for record in row.records if not self._is_said(record)] or row.records[:1]
-        places = [_place(record, row.line) for record in records]
+        number = self.rows + 1
+        places = [_place(record, number) for record in records]
         for patient_id in {place.key for place in places if place.phase is Phase.PATIENTS}:
             if self._count(patient_id) > MAX_PATIENT_ROWS:
                 reason = (
                     f"comes after {MAX_PATIENT_ROWS:,} other rows of the same patient: send the rest in another file"
                 )
                 return Refusal(row.line, row.raw, "", reason)
-        self.rows += 1
+        self.rows = number
         if self.rows > MAX_ROWS:
             raise FileRefused(f"The file has more than {MAX_ROWS:,} rows. Send it in parts.")
         end = max(places)
         for place, record in zip(places, records, strict=True):
-            self._add(place, row.line, place == end, record)
+            self._add(place, number, place == end, record)
         return None
 
     def add_opt_out(self, patient_id: str) -> None:
@@ -136,13 +137,13 @@ class Staging:
 
     def _parts(self, after: Place) -> Iterator[Part]:
         query = """
-            SELECT phase, key, line, ends, record FROM records WHERE (phase, key) > (?, ?) ORDER BY phase, key, number
+            SELECT phase, key, row, ends, record FROM records WHERE (phase, key) > (?, ?) ORDER BY phase, key, number
         """
         with closing(self._database.execute(query, (after.phase, after.key))) as found:
             for (phase, key), rows in groupby(found, key=lambda row: (row[0], row[1])):
-                listed = [(line, bool(ends), pickle.loads(record)) for _, _, line, ends, record in rows]
-                ends = frozenset(line for line, ends, _ in listed if ends)
-                yield Part(Place(Phase(phase), key), tuple((line, record) for line, _, record in listed), ends)
+                listed = [(row, bool(ends), pickle.loads(record)) for _, _, row, ends, record in rows]
+                ends = frozenset(row for row, ends, _ in listed if ends)
+                yield Part(Place(Phase(phase), key), tuple((row, record) for row, _, record in listed), ends)
 
     def _is_said(self, record: Record) -> bool:
         """Whether it only repeats a name: every message of an EMR names its therapist again."""
@@ -164,19 +165,19 @@ class Staging:
         number: int = found.fetchone()[0]
         return number
 
-    def _add(self, place: Place, line: int, ends: bool, record: object) -> None:
-        self._waiting.append((place.phase, place.key, line, ends, pickle.dumps(record, pickle.HIGHEST_PROTOCOL)))
+    def _add(self, place: Place, row: int, ends: bool, record: object) -> None:
+        self._waiting.append((place.phase, place.key, row, ends, pickle.dumps(record, pickle.HIGHEST_PROTOCOL)))
         if len(self._waiting) >= 1000:
             self._write()
 
     def _write(self) -> None:
-        insert = "INSERT INTO records (phase, key, line, ends, record) VALUES (?, ?, ?, ?, ?)"
+        insert = "INSERT INTO records (phase, key, row, ends, record) VALUES (?, ?, ?, ?, ?)"
         self._database.executemany(insert, self._waiting)
         self._waiting.clear()
 
 
-def _place(record: Record, line: int) -> Place:
-    in_order = f"{line:012}"
+def _place(record: Record, number: int) -> Place:
+    in_order = f"{number:012}"
     match record:
         case PatientRecord(patient):
             return Place(Phase.PATIENTS, patient.patient_id)

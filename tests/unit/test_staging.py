@@ -98,10 +98,15 @@ def test_a_name_that_every_row_repeats_is_laid_out_once_but_a_row_that_says_noth
     assert (set(names.ends), set(patient.ends)) == ({2, 4}, {1, 3})
 
 
-def test_merges_come_in_the_order_of_the_file_however_many_lines_it_has():
-    lines = [2, 10, 9_999_999, 123]
-    parts = laid_out(row(line, MergeRecord("p1", f"p{line}")) for line in sorted(lines))
-    assert [line for part in parts for line, _ in part.rows] == sorted(lines)
+def test_merges_come_in_the_order_of_the_file_however_many_rows_it_has():
+    merges = [MergeRecord("p1", f"p{number}") for number in range(2, 14)]
+    parts = laid_out(row(line, merge) for line, merge in enumerate(merges, start=1))
+    assert [record for part in parts for _, record in part.rows] == merges
+
+
+def test_rows_that_stand_on_one_line_are_told_apart():
+    parts = laid_out([row(1, of_patient("p1", f"v{number}")) for number in range(3)] + [row(1, of_patient("p2"))])
+    assert [part.ends for part in parts] == [{1, 2, 3}, {4}]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdeé€😀"), st.integers(1, 9)), max_size=40), st.integers(0, 8))
