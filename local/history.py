@@ -21,6 +21,7 @@ from functions.send_survey.delivery import Sender
 from functions.send_survey.pace import Limits, Pace
 from functions.send_survey.run import send_due
 from local.sample_answers import Reply, reply
+from local.sample_cases import steps
 from local.sample_practice import CLINIC_BY_ID, PRACTICE_ZONE, RUN_HOURS, SEED, SamplePractice, generate, past_runs
 from shared.config import setting
 from shared.domain.clock import parse_instant
@@ -31,7 +32,7 @@ from shared.domain.survey import Answer, Reaction, Survey, reactions_to
 from shared.domain.themes import default_lexicon
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mail, SesMailer
-from shared.storage import activity, answers, patients, surveys
+from shared.storage import activity, answers, cases, patients, surveys
 from shared.storage.settings import practice
 
 PATIENT_MAIL_KEPT = timedelta(days=3)  # mails of the last days go out for real, so that the mailbox is not empty
@@ -156,8 +157,27 @@ class History:
         self.tally[classify(score)] += 1
         if owed.startswith(Reaction.ALERT):
             alert(survey, self._mailer)
+            self._look_after(survey)
         elif owed.startswith(Reaction.REVIEW):
             request_review(replace(survey, pending_reaction=owed))
+
+    def _look_after(self, survey: Survey) -> None:
+        """What the staff did about it later, written down as of then."""
+        case = cases.get(survey.survey_id)
+        if case is None or case.outreach:
+            return
+        chance = random.Random(f"{SEED} {survey.patient_id} {survey.episode} {survey.touchpoint}")
+        for kind, moment, changed in steps(case, chance, self._now):
+            cases.write(changed, case)
+            activity.note(
+                survey.patient_id,
+                f"case_{kind}",
+                moment,
+                survey.survey_id,
+                survey_id=survey.survey_id,
+                detail=changed.outreach[-1].by_name if changed.outreach else changed.owner_name,
+            )
+            case = changed
 
     def _say(self, moment: datetime) -> None:
         day = moment.astimezone(PRACTICE_ZONE).date().isoformat()
