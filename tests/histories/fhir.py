@@ -148,8 +148,8 @@ def _encounter(visit: Appointment, course: Course, patient: Person, manner: Rand
         "type": [{"coding": [_coding(VISIT_TYPES, CODES[visit.note])], "text": "Chemotherapy (a word, not a code)"}],
         "subject": _patient_reference(patient, manner),
         "episodeOfCare": [{"reference": f"EpisodeOfCare/{course.case_id}"}],
-        "participant": [{"individual": _reference("Practitioner", NPI, visit.therapist.therapist_id, manner)}],
-        "location": [{"location": _reference("Location", PLACES, visit.clinic.clinic_id, manner)}],
+        "participant": [{"individual": _therapist(visit, manner)}],
+        "location": [{"location": _place(visit, manner)}],
         "period": {"start": _date_time(visit.start, manner), "end": _date_time(visit.end, manner)},
     }
     yield _version({**resource, "status": "planned"}, visit.booked, manner)
@@ -175,8 +175,8 @@ _APPOINTMENT_STATUS = {
 def _appointment(visit: Appointment, patient: Person, manner: Random) -> Resource:
     actors = (
         _patient_reference(patient, manner),
-        _reference("Practitioner", NPI, visit.therapist.therapist_id, manner),
-        _reference("Location", PLACES, visit.clinic.clinic_id, manner),
+        _therapist(visit, manner),
+        _place(visit, manner),
     )
     resource: Resource = {
         "resourceType": "Appointment",
@@ -197,10 +197,19 @@ def _date_time(moment: datetime, manner: Random) -> str:
     return at_any_offset(moment, manner).isoformat(timespec=manner.choice(("seconds", "milliseconds")))
 
 
-def _reference(kind: str, system: str, number: str, manner: Random) -> Resource:
-    if manner.random() < 0.5:
-        return {"reference": f"{kind}/{number}", "display": f"{kind} by name"}
-    return {"reference": f"{kind}?identifier={system}|{number}", "display": f"{kind} by name"}
+def _therapist(visit: Appointment, manner: Random) -> Resource:
+    therapist = visit.therapist
+    name = f"{therapist.given} {therapist.family}"
+    return _reference("Practitioner", NPI, therapist.therapist_id, name, manner)
+
+
+def _place(visit: Appointment, manner: Random) -> Resource:
+    return _reference("Location", PLACES, visit.clinic.clinic_id, visit.clinic.name, manner)
+
+
+def _reference(kind: str, system: str, number: str, name: str, manner: Random) -> Resource:
+    path = manner.choice((f"{kind}/{number}", f"{kind}?identifier={system}|{number}"))
+    return {"reference": path, "display": name}
 
 
 def _patient_reference(patient: Person, manner: Random) -> Resource:

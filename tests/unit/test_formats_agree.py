@@ -15,6 +15,8 @@ from functions.import_visits.records import (
     CaseRecord,
     Context,
     MergeRecord,
+    Named,
+    NameRecord,
     PatientRecord,
     Record,
     Refusal,
@@ -141,6 +143,23 @@ def test_every_format_knows_the_same_people(form, practice, manner):
         assert (patient.deceased, patient.archived) == (person.deceased, person.archived)
         assert (patient.last_name, patient.first_name.split()[0]) == (person.family, person.given[0].split()[0])
         assert (person.patient_id in opted_out) == person.opted_out
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if not form.name.startswith("webpt")], ids=repr)
+@settings(max_examples=40)
+@given(practice=practices(), manner=manners)
+def test_whoever_treated_and_wherever_is_known_by_name(form, practice, manner):
+    """WebPT sends names in tables of their own, which no history writes."""
+    said = records(form.files(practice, Random(manner)), form, practice)
+    names = {
+        (record.named, one): record.name for record in said if isinstance(record, NameRecord) for one in record.ids
+    }
+    for visit in (record.visit for record in said if isinstance(record, VisitRecord)):
+        [therapist] = [one for one in practice.therapists if one.therapist_id == visit.therapist_id]
+        told = visit.therapist_name or names[Named.THERAPIST, visit.therapist_id]
+        assert told == f"{therapist.given} {therapist.family}"
+        [clinic] = [one for one in practice.clinics if one.clinic_id == visit.clinic_id]
+        assert (visit.clinic_name or names.get((Named.CLINIC, visit.clinic_id), clinic.name)) == clinic.name
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=repr)
