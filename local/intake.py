@@ -32,6 +32,8 @@ class Intake:
 
     s3: Any
     bucket: str
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def report_on(self, path: Path, prefix: str, show: Show) -> dict[str, Any]:
         """Upload a file and wait for its report, showing how far it is."""
@@ -40,19 +42,19 @@ class Intake:
         self.s3.delete_object(Bucket=self.bucket, Key=key)  # an earlier report of this name is not the one we wait for
         with path.open("rb") as file:
             self.s3.put_object(Bucket=self.bucket, Key=prefix + path.name, Body=file)
-        shown, heard = "", time.monotonic()
+        shown, heard = "", self.clock()
         while True:
             report = self._read(key)
             if report and report["status"] != "in_progress":
                 return report
             if report and (progress := _progress(report)) != shown:
                 show(progress)
-                shown, heard = progress, time.monotonic()
-            if time.monotonic() - heard > SILENT_MINUTES * 60:
+                shown, heard = progress, self.clock()
+            if self.clock() - heard > SILENT_MINUTES * 60:
                 raise IntakeFailed(
                     f"Nothing was heard of the file for {SILENT_MINUTES} minutes: see the function's log."
                 )
-            time.sleep(0.5)
+            self.sleep(0.5)
 
     def _read(self, key: str) -> dict[str, Any] | None:
         try:
