@@ -50,6 +50,31 @@ ROUTES = (
     Route("POST", "/patient/{step}", ADMINS, "patients_page:take_step"),
 )
 
+    Route("GET", "/worth", ADMINS, "worth:overview", menu="Worth"),
+    Route("GET", "/share", ADMINS, "share:share", menu="Share"),
+    Route("GET", "/export/scores.csv", ADMINS, "exports:scores_csv"),
+    Route("GET", "/export/answers.csv", ADMINS, "exports:answers_csv"),
+    Route("GET", "/api/v1/scores", ADMINS, "api:day_counts"),
+    Route("GET", "/api/v1/cases", ADMINS, "api:open_cases"),
+    Route("GET", "/api/v1/figures", ADMINS, "api:period_figures"),
+    Route("GET", "/settings", ADMINS, "settings_pages:start", menu="Settings"),
+    Route("GET", "/settings/practice/{section}", OWNERS, "practice_page:one"),
+    Route("POST", "/settings/practice/{section}", OWNERS, "practice_page:change"),
+    Route("GET", "/settings/clinics", ADMINS, "clinics_page:overview"),
+    Route("GET", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:one"),
+    Route("POST", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:change"),
+    Route("GET", "/settings/wording", OWNERS, "wording_page:languages"),
+    Route("GET", "/settings/wording/{language}", OWNERS, "wording_page:one"),
+    Route("POST", "/settings/wording/{language}", OWNERS, "wording_page:change"),
+    Route("GET", "/test-mail", NOBODY_YET, "wording_page:test_mail"),
+    Route("GET", "/settings/playbook", OWNERS, "playbook_page:one"),
+    Route("POST", "/settings/playbook", OWNERS, "playbook_page:change"),
+    Route("GET", "/settings/themes", OWNERS, "themes_page:one"),
+    Route("POST", "/settings/themes", OWNERS, "themes_page:change"),
+    Route("GET", "/settings/staff", OWNERS, "staff_page:overview"),
+    Route("POST", "/settings/staff", OWNERS, "staff_page:invite"),
+    Route("GET", "/settings/staff/{user_id}", OWNERS, "staff_page:one"),
+    Route("POST", "/settings/staff/{user_id}/{step}", OWNERS, "staff_page:take_step"),
 
 def find(method: str, path: str) -> list[tuple[Route, Mapping[str, str]]]:
     """The routes of this address, each with the parts of the path that it names; NotFound if there is none."""

@@ -6,6 +6,7 @@ from functions.serve_dashboard.web import NotFound, Request, Response
 _KINDS = {
     "style.css": "text/css; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
+    "print.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

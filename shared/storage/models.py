@@ -166,6 +166,17 @@ class Uncounted(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     survey_id = UnicodeAttribute(range_key=True)
 
 
+class AnsweredSurveys(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Sparse: a clinic's answers by moment, for exports."""
+
+    class Meta:
+        index_name = "answered"
+        projection = KeysOnlyProjection()
+
+    clinic_id = UnicodeAttribute(hash_key=True)
+    answered_at = InstantAttribute(range_key=True)
+
+
 class SurveyItem(Table):
     """Surveys and their answers. `answers` keeps every accepted version."""
 
@@ -176,6 +187,7 @@ class SurveyItem(Table):
     by_patient = SurveysByPatient()
     owed_reactions = OwedReactions()
     uncounted_index = Uncounted()
+    answered_index = AnsweredSurveys()
 
     patient_id = UnicodeAttribute()
     former_patient_ids = UnicodeSetAttribute(null=True)

@@ -4,7 +4,8 @@ No survey and no patient is read for it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from shared.domain.period import Period, month_of
 from shared.domain.recovery import RecoveryCase
 from shared.domain.report import CaseCounts, Cohort, Every, Figures, Place, ReportChoice, cohort_days, was_late
 from shared.domain.score import Category
+from shared.domain.settings import parse_addresses
 from shared.domain.statistics import Groups, groups_of
 from shared.storage import cases, comments, directory, scores
 from shared.storage.dynamodb import client
@@ -29,31 +31,34 @@ def read_choice() -> ReportChoice:
     item = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_CHOICE, ConsistentRead=True).get("Item")
     if item is None:
         return ReportChoice()
-    return ReportChoice(Every(item["every"]["S"]), tuple(address["S"] for address in item["to"]["L"]))
+    return ReportChoice(Every(item["every"]["S"]), parse_addresses(item["to"]["S"]))
 
 
 def put_choice(choice: ReportChoice) -> None:
     """Write how often and to whom the report goes; the last write wins."""
-    to = {"L": [{"S": address} for address in choice.to]}
-    item = {**_CHOICE, "every": {"S": choice.every.value}, "to": to}
+    item = {**_CHOICE, "every": {"S": choice.every.value}, "to": {"S": ", ".join(choice.to)}}
     client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
+
+
+def clinic_name(clinic_id: str) -> str:
+    """What the clinic is called; its id if only the practice has a name."""
+    name = clinic(clinic_id).name
+    return clinic_id if name == practice().name else name
 
 
 def figures(period: Period, now: datetime, only: Collection[str] | None = None) -> Figures:
     """The figures of these clinics, or of the whole practice, by name; as of the last nightly count."""
     zone = practice().zone
     clinic_ids = directory.read().clinics if only is None else set(only)
-    current = {clinic_id: _counts(f"clinic#{clinic_id}", period) for clinic_id in clinic_ids}
-    former = {clinic_id: _counts(f"clinic#{clinic_id}", period.previous) for clinic_id in clinic_ids}
+    wanted = [*(f"clinic#{clinic_id}" for clinic_id in clinic_ids), *(["practice"] if only is None else [])]
+    current, former = _read(wanted, period), _read(wanted, period.previous)
     together, before = Counter[str](), Counter[str]()
     for clinic_id in clinic_ids:
-        together.update(current[clinic_id])
-        before.update(former[clinic_id])
+        together.update(current[f"clinic#{clinic_id}"])
+        before.update(former[f"clinic#{clinic_id}"])
     # A patient of two clinics has one latest answer in the practice, but one in each of them.
-    latest, latest_before = together, before
-    if only is None:
-        latest, latest_before = _counts("practice", period), _counts("practice", period.previous)
-    places = [Place(each, clinic(each).name, tuple(histogram(current[each]))) for each in clinic_ids]
+    latest, latest_before = current.get("practice", together), former.get("practice", before)
+    places = [Place(each, clinic_name(each), tuple(histogram(current[f"clinic#{each}"]))) for each in clinic_ids]
     return Figures(
         period=period,
         places=tuple(sorted(places, key=lambda place: (place.name, place.clinic_id))),
@@ -64,6 +69,11 @@ def figures(period: Period, now: datetime, only: Collection[str] | None = None) 
         cases=_cases(period, clinic_ids, zone, now),
         themes=_themes_named(period, clinic_ids, zone) if period.months is None else _themes(together),
     )
+
+
+def _read(wanted: Sequence[str], period: Period) -> dict[str, Counter[str]]:
+    with ThreadPoolExecutor(8) as readers:
+        return dict(zip(wanted, readers.map(lambda scope: _counts(scope, period), wanted), strict=True))
 
 
 def _counts(scope: str, period: Period) -> Counter[str]:

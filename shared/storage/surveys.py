@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
@@ -67,6 +67,13 @@ def of_patient(patient_id: str) -> list[Survey]:
 def ids_of_patient(patient_id: str) -> list[str]:
     """The ids of all surveys of a patient, as the index knows them."""
     return [item.survey_id for item in SurveyItem.by_patient.query(patient_id)]
+
+
+def answered_in(clinic_id: str, first: datetime, until: datetime) -> Iterator[str]:
+    """The ids of a clinic's surveys answered from the one moment until before the other, oldest first."""
+    last = until - timedelta(seconds=1)  # moments are whole seconds
+    for item in SurveyItem.answered_index.query(clinic_id, SurveyItem.answered_at.between(first, last)):
+        yield item.survey_id
 
 
 def move(survey: Survey) -> bool:

@@ -1,0 +1,23 @@
+"""Tables as CSV files that a spreadsheet opens: RFC 4180, UTF-8 with a byte order mark, and no cell is a formula."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from io import StringIO
+
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Cell = str | int
+
+
+def csv_file(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """The file. Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers."""
+    text = StringIO()
+    text.write("\ufeff")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(head)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS_A_FORMULA) else cell
