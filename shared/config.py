@@ -21,7 +21,7 @@ from shared.domain.settings import (
     parse_days,
     parse_dollars,
     parse_goal,
-    parse_hours,
+    parse_number,
     parse_review_links,
     parse_time_of_day,
     parse_zone,
@@ -65,11 +65,11 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
     def chosen(name: str, parse: Callable[[str], T], default: T) -> T:
         return read(name, parse) if environment.get(name) else default
 
-    def days(text: str) -> timedelta:
-        return timedelta(days=int(text))
+    def days(least: int, most: int) -> Callable[[str], timedelta]:
+        return lambda text: timedelta(days=parse_number(text, least, most))
 
-    def hours(text: str) -> timedelta:
-        return timedelta(hours=int(text))
+    def hours(most: int) -> Callable[[str], timedelta]:
+        return lambda text: timedelta(hours=parse_number(text, 0, most))
 
     window = Window(
         read("SEND_FROM", parse_time_of_day), read("SEND_UNTIL", parse_time_of_day), read("SEND_DAYS", parse_days)
@@ -93,19 +93,19 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         review_links=read("REVIEW_LINKS", parse_review_links),
         touchpoints=read("TOUCHPOINTS", parse_touchpoints),
         window=window,
-        survey_delay=read("SURVEY_DELAY_HOURS", hours),
-        pause=read("PAUSE_DAYS", days),
-        reminder_after=read("REMINDER_AFTER_DAYS", days) or None,
-        max_touchpoint_age=read("MAX_TOUCHPOINT_AGE_DAYS", days),
-        link_lifetime=read("LINK_LIFETIME_DAYS", days),
-        edit_window=read("EDIT_WINDOW_DAYS", days),
+        survey_delay=read("SURVEY_DELAY_HOURS", hours(336)),
+        pause=read("PAUSE_DAYS", days(0, 365)),
+        reminder_after=read("REMINDER_AFTER_DAYS", days(0, 30)) or None,
+        max_touchpoint_age=read("MAX_TOUCHPOINT_AGE_DAYS", days(1, 90)),
+        link_lifetime=read("LINK_LIFETIME_DAYS", days(1, 365)),
+        edit_window=read("EDIT_WINDOW_DAYS", days(0, 30)),
         review_invitations=read("REVIEW_INVITATIONS", ReviewInvitations),
-        review_delay=read("REVIEW_DELAY_HOURS", hours),
+        review_delay=read("REVIEW_DELAY_HOURS", hours(720)),
         passive_alerts=read("PASSIVE_ALERTS", PassiveAlerts),
         alert_detail=read("ALERT_DETAIL", AlertDetail),
         promise_contact=read("PROMISE_CONTACT", _parse_bool),
         business=business,
-        response_hours=chosen("RESPONSE_HOURS", parse_hours, 8),
+        response_hours=chosen("RESPONSE_HOURS", lambda text: parse_number(text, 1, 200), 8),
         cases_for_passives=chosen("CASES_FOR_PASSIVES", _parse_bool, False),
         escalate_to=chosen("ESCALATE_TO", parse_addresses, ()),
         clinical_leads=chosen("CLINICAL_LEADS", parse_addresses, ()),

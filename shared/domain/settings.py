@@ -202,20 +202,16 @@ def _weekday(text: str) -> int:
     return WEEKDAYS.index(name)
 
 
-def parse_hours(text: str) -> int:
-    """Whole hours from 1 to 200."""
-    return _whole(text, range(1, 201), "not a number of hours from 1 to 200")
+def parse_number(text: str, least: int, most: int) -> int:
+    """A whole number within these bounds."""
+    if not re.fullmatch(r"-?\d{1,6}", text.strip(), re.ASCII) or not least <= int(text) <= most:
+        raise ValueError(f"not a whole number from {least} to {most}: {text!r}")
+    return int(text)
 
 
 def parse_goal(text: str) -> int:
     """A Net Promoter Score from -100 to 100."""
-    return _whole(text, range(-100, 101), "not a whole number from -100 to 100")
-
-
-def _whole(text: str, allowed: range, complaint: str) -> int:
-    if not re.fullmatch(r"-?\d{1,3}", text.strip(), re.ASCII) or int(text) not in allowed:
-        raise ValueError(f"{complaint}: {text!r}")
-    return int(text)
+    return parse_number(text, -100, 100)
 
 
 def parse_benchmark(text: str) -> tuple[int, int, int]:

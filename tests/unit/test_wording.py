@@ -1,5 +1,7 @@
 """The practice's own words: where they stand, and what cannot stand there."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,11 @@ from tests.environment import ENVIRONMENT
 
 PRACTICE = read_practice(ENVIRONMENT)
 CLINIC = PRACTICE.clinic("north")
-LINKS = {"first_name": "Ada", "to": "ada@example.com", "unsubscribe_link": "https://care.example.com/u/x"}
+LINKS: dict[str, Any] = {
+    "first_name": "Ada",
+    "to": "ada@example.com",
+    "unsubscribe_link": "https://care.example.com/u/x",
+}
 SUBJECT, OPENING = SLOTS[0], SLOTS[1]
 OWN = Wording({slot.name: f"Our {slot.name} at {{practice}}" for slot in SLOTS})
 
