@@ -319,6 +319,24 @@ def test_whoever_finds_a_file_taken_by_the_dead_waits_a_minute_and_goes_on(bucke
     assert 60 <= successor.clock.slept <= 70
 
 
+def test_an_import_of_which_nothing_was_heard_for_a_minute_leaves_the_file_to_its_successor(bucket):
+    upload(bucket, "incoming/file.csv", MANY)
+    successors = dict[str, Any]()
+
+    def take_over(number: int, phase: str) -> None:
+        if (number, phase) == (8, "before"):
+            (lock,) = dump()["Settings"]
+            successors.update(lock, holder={"S": "successor"}, held_until={"S": "2026-03-21T00:00:00Z"})
+            restore({"Settings": [successors]})
+
+    function = Function(bucket, Clock(step=timedelta(seconds=16)))
+    with at_writes(take_over):
+        assert function(event("incoming/file.csv")) == []
+    assert function.asked_again == []
+    assert dump()["Settings"] == [successors]
+    assert [report["status"] for report in [bucket.report("incoming/file.csv")]] == ["in_progress"]
+
+
 def test_an_import_leaves_no_lock_behind(bucket):
     send(bucket, MANY)
     assert dump()["Settings"] == []
