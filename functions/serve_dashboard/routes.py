@@ -1,123 +1,100 @@
-"""One file, from the bucket to the tables and back as a report."""
+"""Every page and form of the dashboard, and who may use it. One line adds one."""
 
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from datetime import datetime
-from functools import lru_cache
-from itertools import islice
-from tempfile import TemporaryFile
-from typing import IO, Any
-from zoneinfo import ZoneInfo
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from functions.import_visits.follow_up import FollowUp
-from functions.import_visits.readers import recognise
-from functions.import_visits.records import (
-    ClinicRecord,
-    Context,
-    FileRefused,
-    PatientRecord,
-    Reading,
-    Refusal,
-    Row,
-    VisitRecord,
-    ZoneOf,
-)
-from functions.import_visits.report import Report
-from functions.import_visits.store_clinics import store_clinics
-from functions.import_visits.store_patients import store_patients
-from functions.import_visits.store_visits import store_visits
-from shared.hash_key import hash_key
-from shared.storage import patients, settings
-from shared.storage.settings import practice
+from functions.serve_dashboard.web import NotFound
+from shared.domain.staff import Role
 
-INCOMING, SETTINGS = "incoming/", "settings/"
-BATCH_ROWS = 10_000  # about 20 MB; the more rows of a patient come together, the fewer reads
-MAX_FILE_BYTES = 200 * 1024 * 1024  # file and refused records share the function's 512 MB of disk
+EVERYBODY = frozenset(Role)
+ADMINS = frozenset({Role.OWNER, Role.CLINIC_ADMIN})
+OWNERS = frozenset({Role.OWNER})
+THERAPISTS = frozenset({Role.THERAPIST})
+NOBODY_YET: frozenset[Role] = frozenset()  # without signing in
 
 
-def import_object(s3: Any, bucket: str, key: str, now: datetime, workers: Executor) -> dict[str, Any] | None:
-    """Store what the object holds, every row once, and write the report; None if there is nothing to import.
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`view` is `module:function` of this package, imported when first asked for.
 
-    Importing the same object again changes nothing, and finishes what an import that was killed left undone.
+    A view gets the request and who sends it: `view(request, staff)`; a route for NOBODY_YET gets the request alone.
+    `menu` puts the page into the navigation; `badge` names a function of the staff that counts what waits there.
     """
-    name = key.removeprefix(INCOMING)
-    if key.endswith("/") or not key.startswith((INCOMING, SETTINGS)):
-        return None
-    with TemporaryFile() as file, Report() as report:
-        try:
-            uploaded_at = _fetch(s3, bucket, key, file)
-            if uploaded_at is None:
-                return None
-            zone_of = _zones()
-            reading = _open(file, key, zone_of)
-            report.begin(reading.kind, reading.header or b"")
-            choices = practice()
-            follow_up = FollowUp(hash_key(), choices.touchpoints, choices.survey_delay, zone_of, now)
-            for batch in _batches(reading.rows):
-                _store(batch, uploaded_at, report, follow_up, workers)
-        except FileRefused as refused:
-            report.refuse_file(refused)
-        if report.has_rejected:
-            report.rejected.seek(0)
-            s3.put_object(Bucket=bucket, Key=f"rejected/{name}", Body=report.rejected, ContentType="text/csv")
-        else:  # what an earlier upload of the same name had refused is corrected
-            s3.delete_object(Bucket=bucket, Key=f"rejected/{name}")
-        s3.put_object(Bucket=bucket, Key=f"reports/{name}.json", Body=report.to_json(), ContentType="application/json")
-        return report.summary()
+
+    method: str
+    path: str
+    roles: frozenset[Role]
+    view: str
+    menu: str = ""
+    badge: str = ""
 
 
-def _fetch(s3: Any, bucket: str, key: str, file: IO[bytes]) -> datetime | None:
-    """Copy the object to disk (S3 drops connections that are read slowly); None if it is gone."""
-    try:
-        found = s3.get_object(Bucket=bucket, Key=key)
-    except s3.exceptions.NoSuchKey:
-        return None
-    if found["ContentLength"] > MAX_FILE_BYTES:
-        found["Body"].close()
-        raise FileRefused(f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB. Send it in parts.")
-    shutil.copyfileobj(found["Body"], file)
-    file.seek(0)
-    uploaded_at: datetime = found["LastModified"]
-    return uploaded_at.replace(microsecond=0)
+ROUTES = (
+    Route("GET", "/sign-in", NOBODY_YET, "sign_in:begin"),
+    Route("GET", "/signed-in", NOBODY_YET, "sign_in:finish"),
+    Route("POST", "/sign-out", NOBODY_YET, "sign_in:sign_out"),
+    Route("GET", "/signed-out", NOBODY_YET, "sign_in:signed_out"),
+    Route("GET", "/static/{name}", NOBODY_YET, "static_files:serve"),
+    Route("GET", "/", ADMINS, "overview:overview", menu="Overview"),
+    Route("GET", "/", THERAPISTS, "therapist:own_figures", menu="My figures"),
+    Route("GET", "/cases", ADMINS, "cases:overview", menu="Cases", badge="cases:waiting"),
+    Route("GET", "/cases/{survey_id}", ADMINS, "cases:one"),
+    Route("POST", "/cases/{survey_id}/{step}", ADMINS, "cases:take_step"),
+    Route("GET", "/patients", ADMINS, "patients_page:search", menu="Patients"),
+    Route("GET", "/patients/by-survey/{survey_id}", ADMINS, "patients_page:by_survey"),
+    Route("GET", "/patient", ADMINS, "patients_page:one"),
+    Route("POST", "/patient/{step}", ADMINS, "patients_page:take_step"),
+    Route("GET", "/worth", ADMINS, "worth:overview", menu="Worth"),
+    Route("GET", "/share", ADMINS, "share:share", menu="Share"),
+    Route("GET", "/export/scores.csv", ADMINS, "exports:scores_csv"),
+    Route("GET", "/export/answers.csv", ADMINS, "exports:answers_csv"),
+    Route("GET", "/api/v1/scores", ADMINS, "api:day_counts"),
+    Route("GET", "/api/v1/cases", ADMINS, "api:open_cases"),
+    Route("GET", "/api/v1/figures", ADMINS, "api:period_figures"),
+    Route("GET", "/settings", ADMINS, "settings_pages:start", menu="Settings"),
+    Route("GET", "/settings/practice/{section}", OWNERS, "practice_page:one"),
+    Route("POST", "/settings/practice/{section}", OWNERS, "practice_page:change"),
+    Route("GET", "/settings/clinics", ADMINS, "clinics_page:overview"),
+    Route("GET", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:one"),
+    Route("POST", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:change"),
+    Route("GET", "/settings/wording", OWNERS, "wording_page:languages"),
+    Route("GET", "/settings/wording/{language}", OWNERS, "wording_page:one"),
+    Route("POST", "/settings/wording/{language}", OWNERS, "wording_page:change"),
+    Route("GET", "/test-mail", NOBODY_YET, "wording_page:test_mail"),
+    Route("GET", "/settings/playbook", OWNERS, "playbook_page:one"),
+    Route("POST", "/settings/playbook", OWNERS, "playbook_page:change"),
+    Route("GET", "/settings/themes", OWNERS, "themes_page:one"),
+    Route("POST", "/settings/themes", OWNERS, "themes_page:change"),
+    Route("GET", "/settings/staff", OWNERS, "staff_page:overview"),
+    Route("POST", "/settings/staff", OWNERS, "staff_page:invite"),
+    Route("GET", "/settings/staff/{user_id}", OWNERS, "staff_page:one"),
+    Route("POST", "/settings/staff/{user_id}/{step}", OWNERS, "staff_page:take_step"),
+)
 
 
-def _open(file: IO[bytes], key: str, zone_of: ZoneOf) -> Reading:
-    reading = recognise(file, Context(zone_of))
-    if (reading.kind == "clinics") != key.startswith(SETTINGS):
-        place = "Clinics are" if reading.kind == "clinics" else "Only clinics are"
-        raise FileRefused(f"{place} accepted under {SETTINGS}; patients and visits go to {INCOMING}.", reading.kind)
-    return reading
+def find(method: str, path: str) -> list[tuple[Route, Mapping[str, str]]]:
+    """The routes of this address, each with the parts of the path that it names; NotFound if there is none."""
+    found: list[tuple[Route, Mapping[str, str]]] = []
+    for route in ROUTES:
+        match = _pattern(route.path).fullmatch(path) if route.method == method else None
+        if match:
+            found.append((route, match.groupdict()))
+    if not found:
+        raise NotFound
+    return found
 
 
-def _store(
-    batch: list[Row | Refusal], uploaded_at: datetime, report: Report, follow_up: FollowUp, workers: Executor
-) -> None:
-    for refusal in batch:
-        if isinstance(refusal, Refusal):
-            report.refuse(refusal)
-            if refusal.opted_out:
-                patients.opt_out(refusal.opted_out)
-    records = [record for row in batch if isinstance(row, Row) for record in row.records]
-    people = [record for record in records if isinstance(record, PatientRecord)]
-    visits = [record for record in records if isinstance(record, VisitRecord)]
-    clinics = [record for record in records if isinstance(record, ClinicRecord)]
-    report.add(store_patients(people, uploaded_at, follow_up))
-    report.add(store_visits(visits, uploaded_at, follow_up, workers))
-    report.add(store_clinics(clinics, uploaded_at))
+def load(name: str) -> Callable[..., Any]:
+    """The function that a route names."""
+    module, _, function = name.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    return loaded
 
 
-def _batches(rows: Iterator[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
-    """Each batch is stored whole before the next is read: an import could go on after the last one's last line."""
-    while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
-
-
-def _zones() -> ZoneOf:
-    """The clinics' time zones as they stand now, each read once."""
-
-    @lru_cache(maxsize=1024)
-    def zone_of(clinic_id: str) -> ZoneInfo:
-        return settings.load_clinic(clinic_id).zone
-
-    return zone_of
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
