@@ -52,6 +52,7 @@ ROUTES = (
     Route("GET", "/share", ADMINS, "share:share", menu="Share"),
     Route("GET", "/export/scores.csv", ADMINS, "exports:scores_csv"),
     Route("GET", "/export/answers.csv", ADMINS, "exports:answers_csv"),
+    Route("POST", "/share/mail", OWNERS, "share:choose_mail"),
     Route("GET", "/api/v1/scores", ADMINS, "api:day_counts"),
     Route("GET", "/api/v1/cases", ADMINS, "api:open_cases"),
     Route("GET", "/api/v1/figures", ADMINS, "api:period_figures"),

@@ -2,12 +2,16 @@
 
 from functions.serve_dashboard.pages import page
 from functions.serve_dashboard.scope import periods_to_choose, scope_of, today
-from functions.serve_dashboard.web import Request, Response
+from functions.serve_dashboard.web import BadForm, Request, Response, see_other
 from shared.domain.period import Period, month_of
-from shared.domain.report import report_of
-from shared.domain.staff import Staff
+from shared.domain.report import Every, ReportChoice, report_of
+from shared.domain.settings import parse_addresses
+from shared.domain.staff import Role, Staff
 from shared.mail.report_letter import NOTE, cells_of, facts_of
 from shared.storage import reports
+
+EVERY = {Every.OFF: "Never", Every.WEEK: "Every Monday, the past week", Every.MONTH: "On the first, the past month"}
+DONE = {"on": "Saved: the report will be mailed.", "off": "Saved: no report will be mailed."}
 
 
 def share(request: Request, staff: Staff) -> Response:
@@ -27,8 +31,22 @@ def share(request: Request, staff: Staff) -> Response:
         lines=[(line.name, *cells_of(line)) for line in shown.lines],
         shown=shown,
         note=NOTE,
+        every=EVERY,
+        choice=reports.read_choice() if staff.role is Role.OWNER else None,
+        done=DONE.get(request.query("done"), ""),
         months=_months(scope.period, month_of(today(request))),
     )
+
+
+def choose_mail(request: Request, staff: Staff) -> Response:
+    """Take over how often the report is mailed, and to whom."""
+    try:
+        choice = ReportChoice(Every(request.field("every")), parse_addresses(request.field("to")))
+    except ValueError:
+        raise BadForm("Please give email addresses, separated by commas or spaces, and how often.") from None
+    if not reports.put_choice(choice, staff, request.now):
+        raise BadForm("Somebody else changed this a moment ago. Please look at it again.")
+    return see_other(request.link("/share", done="off" if choice.every is Every.OFF else "on"))
 
 
 def _months(period: Period, latest: Period) -> list[Period]:

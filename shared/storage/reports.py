@@ -17,27 +17,40 @@ from shared.domain.recovery import RecoveryCase
 from shared.domain.report import CaseCounts, Cohort, Every, Figures, Place, ReportChoice, cohort_days, was_late
 from shared.domain.score import Category
 from shared.domain.settings import parse_addresses
+from shared.domain.staff import Staff
 from shared.domain.statistics import Groups, groups_of
-from shared.storage import cases, comments, directory, scores
+from shared.storage import cases, changes, comments, directory, scores
+from shared.storage.changes import Change
 from shared.storage.dynamodb import client
 from shared.storage.settings import clinic, practice
 
 Counts = Mapping[str, int]
-_CHOICE = {"scope": {"S": "report"}}
+REPORT = "report"
 
 
 def read_choice() -> ReportChoice:
     """How often and to whom the report goes, as it stands in the table now; off until somebody chose."""
-    item = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_CHOICE, ConsistentRead=True).get("Item")
-    if item is None:
-        return ReportChoice()
-    return ReportChoice(Every(item["every"]["S"]), parse_addresses(item["to"]["S"]))
+    chosen = _chosen()
+    return ReportChoice(Every(chosen.get("every", Every.OFF)), parse_addresses(chosen.get("to", "")))
 
 
-def put_choice(choice: ReportChoice) -> None:
-    """Write how often and to whom the report goes; the last write wins."""
-    item = {**_CHOICE, "every": {"S": choice.every.value}, "to": {"S": ", ".join(choice.to)}}
-    client().put_item(TableName=setting("SETTINGS_TABLE"), Item=item)
+def put_choice(choice: ReportChoice, staff: Staff, at: datetime) -> bool:
+    """Write how often and to whom the report goes, and who chose so; False if somebody else did in the meantime."""
+    former = _chosen()
+    noted = Change(REPORT, "Mail the report", _in_words(read_choice()), _in_words(choice))
+    before = {name: former.get(name) for name in ("every", "to")}
+    after = {"every": choice.every.value, "to": ", ".join(choice.to)}
+    return changes.write_texts(REPORT, before, after, [noted], staff, at)
+
+
+def _chosen() -> dict[str, str]:
+    key = {"scope": {"S": REPORT}}
+    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=key, ConsistentRead=True)
+    return {name: value["S"] for name, value in answer.get("Item", {}).items()}
+
+
+def _in_words(choice: ReportChoice) -> str:
+    return choice.every if choice.every is Every.OFF else f"each {choice.every}, to {', '.join(choice.to) or 'admins'}"
 
 
 def clinic_name(clinic_id: str) -> str:

@@ -11,9 +11,10 @@ import pytest
 from functions.aggregate_scores.handler import handler as count_scores
 from functions.serve_dashboard import api, exports
 from shared.domain.clock import format_instant
+from shared.domain.report import Every, ReportChoice
 from shared.domain.settings import ClinicSettings
 from shared.domain.staff import Role
-from shared.storage import cases, settings, surveys
+from shared.storage import cases, changes, reports, settings, surveys
 from shared.storage.models import ActivityItem
 from tests.builders import a_case
 from tests.fakes import FakeContext
@@ -103,6 +104,32 @@ def test_the_page_shows_large_figures_to_admins_of_their_own_clinics() -> None:
     assert "billing" in page.text.lower()
     assert "53" not in owner().get(f"/share?period={QUARTER}&clinic=north").text
     assert "53: 15 promoters (9–10), 12 passives (7–8), 26 detractors (0–6)." in owner().get("/share").text
+
+
+def test_the_owner_chooses_who_gets_the_report_and_that_is_written_down() -> None:
+    client = owner()
+    assert client.post("/share/mail", {"every": "week", "to": "a@example.com; b@example.com"}).status == 303
+    assert reports.read_choice() == ReportChoice(Every.WEEK, ("a@example.com", "b@example.com"))
+    page = client.get("/share?done=on")
+    assert "Saved: the report will be mailed." in page.text
+    assert 'value="a@example.com, b@example.com"' in page.body
+    assert 'value="week" checked' in page.body
+    (noted,) = changes.latest(5)
+    assert (noted.by, noted.change.old, noted.change.new) == (
+        "Robin Reyes",
+        "off",
+        "each week, to a@example.com, b@example.com",
+    )
+    for wrong in ({"every": "day"}, {"every": "week", "to": "nobody"}, {}):
+        assert client.post("/share/mail", wrong).status == 400
+    assert client.post("/share/mail", {"every": "off", "to": ""}).status == 303
+    assert client.post("/share/mail", {"every": "month", "to": ""}).status == 303
+    assert reports.read_choice() == ReportChoice(Every.MONTH)
+
+
+def test_an_admin_of_a_clinic_cannot_choose_who_gets_the_practices_report(practice: None) -> None:
+    assert north().post("/share/mail", {"every": "week", "to": "a@example.com"}).status == 404
+    assert "By email" not in north().get("/share").text
 
 
 def test_counts_by_day_are_those_of_the_table(practice: None) -> None:

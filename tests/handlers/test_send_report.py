@@ -12,6 +12,7 @@ from shared.domain.recovery import Outcome, close
 from shared.domain.report import CaseCounts, Cohort, Every, ReportChoice
 from shared.domain.score import Category
 from shared.domain.settings import ClinicSettings
+from shared.domain.staff import Role, Staff
 from shared.domain.statistics import Groups
 from shared.mail.mailer import Mail, SendingStopped
 from shared.observability import HandlerFailed
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 MONDAY = datetime(2026, 3, 9, 11, 0, tzinfo=UTC)  # seven in the morning in New York
 FIRST_OF_APRIL = datetime(2026, 4, 1, 11, 0, tzinfo=UTC)
 TO = "owner@riverside.example.com"
+OWNER = Staff("user-1", "Olive Owens", TO, Role.OWNER)
 
 
 def run(mailer: FakeMailer, moment: datetime = MONDAY, request_id: str = "run-1") -> int:
@@ -32,7 +34,7 @@ def run(mailer: FakeMailer, moment: datetime = MONDAY, request_id: str = "run-1"
 
 
 def choose_report(every: Every = Every.WEEK, *to: str) -> None:
-    reports.put_choice(ReportChoice(every, to or (TO,)))
+    assert reports.put_choice(ReportChoice(every, to or (TO,)), OWNER, MONDAY)
 
 
 def answers(scores: list[int], clinic_id: str = "north", start: int = 0, at: datetime = ANSWERED_AT) -> None:
@@ -90,7 +92,7 @@ def test_a_missed_monday_is_caught_up_but_no_older_one(mailer: FakeMailer) -> No
 
 
 def test_without_addresses_the_practices_admins_get_it(mailer: FakeMailer) -> None:
-    reports.put_choice(ReportChoice(Every.WEEK))
+    reports.put_choice(ReportChoice(Every.WEEK), OWNER, MONDAY)
     run(mailer)
     assert [mail.to for mail in mailer.sent] == [("admin@riverside.example.com",)]
 
@@ -175,5 +177,5 @@ def test_closed_cases_count_in_the_month_of_their_closing() -> None:
 
 def test_the_choice_is_kept() -> None:
     choice = ReportChoice(Every.MONTH, ("a@example.com", "b@example.com"))
-    reports.put_choice(choice)
+    assert reports.put_choice(choice, OWNER, MONDAY)
     assert reports.read_choice() == choice
