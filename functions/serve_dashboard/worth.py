@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from markupsafe import Markup
@@ -54,9 +55,15 @@ def overview(request: Request, staff: Staff) -> Response:
         clinic_id=clinic_id,
         choices=sorted(((each, clinic_name(each)) for each in known), key=lambda choice: choice[1]),
         measured=measured,
+        measured_on=_in_words(measured.day) if measured else "",
         may_choose_value=staff.role is Role.OWNER,
         **(_figures(measured.worth) if measured else {}),
     )
+
+
+def _in_words(day: str) -> str:
+    on = date.fromisoformat(day)
+    return f"{on:%B} {on.day}, {on.year}"
 
 
 def _measured(staff: Staff, clinic_id: str) -> Measured | None:

@@ -70,18 +70,14 @@ def cells_of(line: Line) -> tuple[str, str]:
     answers = "hidden" if line.answers is None else str(line.answers)
     if line.score is None or line.interval is None:
         return answers, "hidden"
-    return answers, f"{line.score} ({_range(line)})"
+    return answers, f"{line.score} ({line.interval.low:.0f} to {line.interval.high:.0f})"
 
 
 def _score(line: Line) -> str:
-    if line.score is None:
+    if line.score is None or line.interval is None:
         return f"Not shown: {HIDDEN} answers, or too few to keep them apart."
     hint = " Few answers: take it as a hint." if line.is_low else ""
-    return f"{line.score}, between {_range(line)} with 95 % confidence.{hint}"
-
-
-def _range(line: Line) -> str:
-    return f"{line.interval.low:.0f} and {line.interval.high:.0f}" if line.interval else ""
+    return f"{line.score}, between {line.interval.low:.0f} and {line.interval.high:.0f} with 95 % confidence.{hint}"
 
 
 def _change(shown: Report) -> str:

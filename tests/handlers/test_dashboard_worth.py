@@ -64,6 +64,7 @@ def test_before_the_first_run_the_page_says_so(owner: Client) -> None:
 
 def test_the_range_comes_before_the_best_guess(owner: Client) -> None:
     measured(MANY)
+    assert "last on March 2, 2026" in owner.get("/worth").text
     visits = section(owner, "visits")
     assert "between 3.4 and 4.6 visits more than detractors" in visits
     assert visits.index("3.4") < visits.index("the best guess is 4.0")
