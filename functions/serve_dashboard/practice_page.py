@@ -1,37 +1,26 @@
 """What the practice chose: read, checked and written a section at a time, over what the stack's parameters say."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from functions.serve_dashboard.settings_forms import CONTENDED, LONGEST, Field, in_words, show
+from functions.serve_dashboard.settings_forms import (
+    CONTENDED,
+    PLEASE_LOOK,
+    Choice,
+    Form,
+    in_words,
+    links_of,
+    show,
+    too_long,
+)
 from functions.serve_dashboard.web import NotFound, Request, Response, see_other
 from shared.config import BadSetting
-from shared.domain.settings import WEEKDAYS, clinic_of, parse_addresses, parse_days, parse_review_links
+from shared.domain.settings import clinic_of, parse_addresses
 from shared.domain.staff import Staff
 from shared.storage import changes, settings
-from shared.storage.changes import Change
 
 _YES_NO = {"true": "Yes", "false": "No"}
-
-
-def links_of(text: str) -> tuple[str, ...]:
-    """Review links as people edit them, one a line."""
-    return tuple(f"{link.label}={link.url}" for link in parse_review_links(text))
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One setting, under the name of the parameter that gives its default."""
-
-    name: str
-    label: str
-    hint: str = ""
-    kind: str = "text"
-    options: Mapping[str, str] = field(default_factory=dict)
-    default: str = ""  # where no parameter gives one
-    nothing: str = "none"  # how people read an empty one
-    lines: Callable[[str], Iterable[str]] | None = None  # an area is edited a line at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +119,17 @@ SECTIONS = {
                 "Business hours until somebody has reached out",
                 "From 1 to 200. New cases follow; open ones keep their deadline.",
                 "number",
-                default="8",
+                empty_is_default=True,
             ),
-            Choice("BUSINESS_FROM", "Business hours begin", "By the clinic's clock.", default="08:00"),
-            Choice("BUSINESS_UNTIL", "Business hours end", default="18:00"),
-            Choice("BUSINESS_DAYS", "Business days", kind="days", default="Mon-Fri"),
+            Choice("BUSINESS_FROM", "Business hours begin", "By the clinic's clock.", empty_is_default=True),
+            Choice("BUSINESS_UNTIL", "Business hours end", empty_is_default=True),
+            Choice("BUSINESS_DAYS", "Business days", kind="days", empty_is_default=True),
             Choice(
                 "CASES_FOR_PASSIVES",
                 "Does a 7 or 8 open a case as well?",
                 kind="options",
                 options=_YES_NO,
-                default="false",
+                empty_is_default=True,
             ),
             Choice(
                 "ESCALATE_TO",
@@ -149,6 +138,7 @@ SECTIONS = {
                 "area",
                 lines=parse_addresses,
                 nothing="whoever gets the alerts",
+                empty_is_default=True,
             ),
             Choice(
                 "CLINICAL_LEADS",
@@ -157,6 +147,7 @@ SECTIONS = {
                 "area",
                 lines=parse_addresses,
                 nothing="whoever gets the alerts",
+                empty_is_default=True,
             ),
         ),
     ),
@@ -164,30 +155,33 @@ SECTIONS = {
         "Goal and worth",
         "The score you want to reach, what to compare with, and what a visit brings.",
         (
-            Choice("GOAL", "The NPS you want to reach", "From -100 to 100.", "number"),
+            Choice("GOAL", "The NPS you want to reach", "From -100 to 100.", "number", empty_is_default=True),
             Choice(
                 "BENCHMARK",
                 "Compare with figures of your own",
                 "Where the bottom tenth ends, the average, and where the top tenth begins, such as 75, 84, 90.",
                 nothing="75, 84, 90: physical therapy in 2017, as WebPT published it",
+                empty_is_default=True,
             ),
             Choice(
                 "VISIT_VALUE",
                 "Dollars that a visit brings on average",
                 "Such as 95 or 95.50. Without it, worth is told in patients and visits only.",
+                empty_is_default=True,
             ),
         ),
     ),
 }
 
-MOMENTS = {
-    "evaluation": "after the evaluation",
-    "discharge": "after discharge",
-    "visit": "after visit {n}",
-    "days_after_evaluation": "{n} days after the evaluation",
-    "days_after_discharge": "{n} days after discharge",
-    "lapsed": "{n} days after the last visit of somebody who stays away",
+_DEFAULTS = {
+    "RESPONSE_HOURS": "8",
+    "BUSINESS_FROM": "08:00",
+    "BUSINESS_UNTIL": "18:00",
+    "BUSINESS_DAYS": "Mon-Fri",
+    "CASES_FOR_PASSIVES": "false",
 }
+"""What holds where no parameter says anything."""
+
 NOW_ASKED = (
     "From the next import on, surveys are made for the moments that you chose. What was sent stays as it is. "
     "A survey that waits for a moment you no longer chose is withdrawn when that patient's visits next come in."
@@ -197,42 +191,29 @@ NOW_ASKED = (
 def one(request: Request, staff: Staff) -> Response:
     """A section with what is chosen at present."""
     section = _section(request)
-    return _show(request, staff, section, _fields(section, settings.chosen_texts(), {}, {}))
+    return _show(request, staff, section, _form(section))
 
 
 def change(request: Request, staff: Staff) -> Response:
     """Take over a section as a form has it, all of it or, if anything is wrong, nothing."""
     section = _section(request)
-    chosen = settings.chosen_texts()
-    typed = {choice.name: _typed(request, choice) for choice in section.choices}
-    wanted = {choice.name: _wanted(request, choice, typed[choice.name], chosen) for choice in section.choices}
-    errors = _errors(section, chosen, wanted)
+    form = _form(section)
+    wanted = form.wanted(request)
+    errors = too_long(section.choices, wanted) or _errors(form, wanted)
     if errors:
-        fields = _fields(section, chosen, typed, errors)
-        return _show(request, staff, section, fields, "Please look at the fields that are marked.", 400)
-    changed = {name: text for name, text in wanted.items() if text != chosen.get(name)}
+        return _show(request, staff, section, form, errors, PLEASE_LOOK, 400)
+    changed = form.changed(wanted)
     if changed:
-        noted = [_noted(choice, chosen, changed) for choice in section.choices if choice.name in changed]
-        before = {choice.name: chosen.get(choice.name) for choice in section.choices}
-        if not changes.write_texts(settings.PRACTICE, before, changed, noted, staff, request.now):
-            fields = _fields(section, settings.chosen_texts(), {}, {})
-            return _show(request, staff, section, fields, CONTENDED, 409)
+        noted = form.notes(settings.PRACTICE, changed)
+        if not changes.write_texts(settings.PRACTICE, form.before(), changed, noted, staff, request.now):
+            return _show(request, staff, section, _form(section), problem=CONTENDED, status=409)
     done = "nothing" if not changed else "asking" if "TOUCHPOINTS" in changed else "saved"
     return see_other(request.link(request.path, done=done))
 
 
-def say(choice: Choice, text: str) -> str:
-    """A choice as people read it."""
-    if not text:
-        return choice.nothing
-    if choice.kind == "touchpoints":
-        named = (part.partition(":") for part in text.split(","))
-        return ", ".join(MOMENTS.get(kind, kind).format(n=n) for kind, _, n in named)
-    if choice.kind == "days":
-        return ", ".join(_days(text))
-    if choice.lines:
-        return ", ".join(choice.lines(text))
-    return choice.options.get(text, text)
+def _form(section: Section) -> Form:
+    defaults = {choice.name: os.environ.get(choice.name, _DEFAULTS.get(choice.name, "")) for choice in section.choices}
+    return Form(section.choices, settings.chosen_texts(), defaults)
 
 
 def _section(request: Request) -> Section:
@@ -241,18 +222,15 @@ def _section(request: Request) -> Section:
     return SECTIONS[request.params["section"]]
 
 
-def _default(choice: Choice) -> str:
-    return os.environ.get(choice.name, choice.default)
-
-
 def _show(
-    request: Request, staff: Staff, section: Section, fields: list[Field], problem: str = "", status: int = 200
+    request: Request,
+    staff: Staff,
+    section: Section,
+    form: Form,
+    errors: Mapping[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
 ) -> Response:
-    done = {
-        "saved": "Saved. It counts everywhere within a minute.",
-        "nothing": "There was nothing to change.",
-        "asking": f"Saved. {NOW_ASKED}",
-    }
     return show(
         request,
         staff,
@@ -262,102 +240,20 @@ def _show(
         status=status,
         title=section.title,
         lede=section.summary,
-        done=done.get(request.query("done"), ""),
-        fields=fields,
-        moments=MOMENTS,
+        done=f"Saved. {NOW_ASKED}" if request.query("done") == "asking" else "",
+        fields=form.fields(form.typed(request) if errors else None, errors),
     )
 
 
-def _fields(
-    section: Section, chosen: Mapping[str, str], typed: Mapping[str, str], errors: Mapping[str, str]
-) -> list[Field]:
-    return [
-        Field(
-            name=choice.name,
-            label=choice.label,
-            hint=choice.hint,
-            kind=choice.kind,
-            value=value,
-            default=say(choice, _default(choice)),
-            is_own=choice.name in chosen,
-            error=errors.get(choice.name, ""),
-            options=_numbers(value) if choice.kind == "touchpoints" else choice.options,
-        )
-        for choice in section.choices
-        for value in [_editable(choice, typed.get(choice.name, chosen.get(choice.name, _default(choice))))]
-    ]
-
-
-def _editable(choice: Choice, text: str) -> str:
-    """The normal form of a text; one that is malformed stays as it was typed."""
-    if choice.kind == "days":
-        return ",".join(_days(text))
-    if choice.kind == "touchpoints":
-        return ",".join(sorted(set(text.split(",")), key=_moment_order))
-    try:
-        return "\n".join(choice.lines(text)) if choice.lines else text.strip()
-    except ValueError:
-        return "\n".join(text.split(";"))
-
-
-def _days(text: str) -> list[str]:
-    try:
-        return [WEEKDAYS[day] for day in sorted(parse_days(text))]
-    except ValueError:
-        return []
-
-
-def _moment_order(text: str) -> tuple[int, int, str]:
-    kind, _, n = text.partition(":")
-    return (list(MOMENTS).index(kind) if kind in MOMENTS else len(MOMENTS), len(n), n)
-
-
-def _numbers(text: str) -> dict[str, str]:
-    """Touchpoints as the form has them: what is ticked, and the numbers that are typed."""
-    typed: dict[str, list[str]] = {}
-    for part in filter(None, text.split(",")):
-        kind, _, n = part.partition(":")
-        typed.setdefault(kind, []).append(n)
-    return {kind: ", ".join(typed[kind]) or "on" if kind in typed else "" for kind in MOMENTS}
-
-
-def _typed(request: Request, choice: Choice) -> str:
-    """What the form has for a choice, written as parameters are."""
-    if choice.kind == "days":
-        return ",".join(request.form.get(choice.name, []))
-    if choice.kind == "touchpoints":
-        ticked = (kind for kind in ("evaluation", "discharge") if kind in request.form.get(choice.name, []))
-        numbered = (
-            f"{kind}:{n}"
-            for kind in MOMENTS
-            for n in request.field(f"{choice.name}.{kind}").replace(",", " ").replace(";", " ").split()
-        )
-        return ",".join([*ticked, *numbered])
-    text = request.field(choice.name)
-    return ";".join(filter(None, map(str.strip, text.splitlines()))) if choice.kind == "area" else text
-
-
-def _wanted(request: Request, choice: Choice, text: str, chosen: Mapping[str, str]) -> str | None:
-    """What is to be stored: nothing where the default is meant, and what stands there if it means the same."""
-    present = chosen.get(choice.name)
-    is_default = _editable(choice, text) == _editable(choice, _default(choice))
-    if choice.name in request.form.get("default", []) or is_default or (not text and choice.name not in os.environ):
-        return None
-    return present if present is not None and _editable(choice, text) == _editable(choice, present) else text
-
-
-def _errors(section: Section, chosen: Mapping[str, str], wanted: Mapping[str, str | None]) -> dict[str, str]:
+def _errors(form: Form, wanted: Mapping[str, str | None]) -> dict[str, str]:
     """What is wrong, by the name of the choice, in words for whoever typed it."""
-    names = {choice.name for choice in section.choices}
-    others = {name: text for name, text in chosen.items() if name not in names}
+    others = {name: text for name, text in form.chosen.items() if name not in wanted}
     given = {name: text for name, text in wanted.items() if text is not None}
     errors = {name: error for name, text in given.items() if (error := _error(name, text, others))}
-    return errors or _error_together({**others, **given}, names)
+    return errors or _error_together({**others, **given}, set(wanted))
 
 
 def _error(name: str, text: str, others: Mapping[str, str]) -> str:
-    if len(text) > LONGEST:
-        return f"This is longer than {LONGEST:,} characters."
     if name == "ADMIN_ADDRESSES" and not text:
         return "Somebody must hear of unhappy patients: please give at least one address."
     try:
@@ -386,13 +282,3 @@ def _error_together(chosen: Mapping[str, str], names: set[str]) -> dict[str, str
     if shut:
         return {"SEND_UNTIL": f"With hours of its own, {shut[0]} would never send. Please change the clinic's first."}
     return {}
-
-
-def _noted(choice: Choice, chosen: Mapping[str, str], changed: Mapping[str, str | None]) -> Change:
-    old, new = chosen.get(choice.name), changed[choice.name]
-    return Change(
-        settings.PRACTICE,
-        choice.label,
-        say(choice, _default(choice) if old is None else old),
-        say(choice, _default(choice) if new is None else new),
-    )
