@@ -170,13 +170,13 @@ def show(
     staff: Staff,
     template: str,
     *,
-    scopes: tuple[str, ...],
+    scopes: tuple[str, ...] | None,
     problem: str = "",
     status: int = 200,
     done: str = "",
     **values: object,
 ) -> Response:
-    """A page of settings with the last changes of these scopes; `problem` says that nothing was changed, and why."""
+    """A page of settings with the last changes of these scopes, None being all; `problem` says that nothing was changed, and why."""
     return page(
         request,
         staff,

@@ -13,7 +13,7 @@ def start(request: Request, staff: Staff) -> Response:
         request,
         staff,
         "settings.html",
-        scopes=() if is_owner else tuple(f"clinic#{clinic_id}" for clinic_id in sorted(staff.clinics)),
+        scopes=None if is_owner else tuple(f"clinic#{clinic_id}" for clinic_id in sorted(staff.clinics)),
         title="Settings",
         sections=SECTIONS if is_owner else {},
         is_owner=is_owner,

@@ -6,7 +6,7 @@ can be taken back by hand.
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,18 +133,17 @@ def note(changes: Sequence[Change], staff: Staff, at: datetime) -> None:
         client().put_item(**put)
 
 
-def latest(limit: int, scopes: Iterable[str] = ()) -> list[Noted]:
+def latest(limit: int, scopes: Collection[str] | None = None) -> list[Noted]:
     """The last changes, newest first: all of them, or among the last five hundred those of these scopes."""
-    wanted = set(scopes)
     answer = client().query(
         TableName=setting("ACTIVITY_TABLE"),
         KeyConditionExpression="patient_id = :practice",
         ExpressionAttributeValues={":practice": {"S": WHERE}},
         ScanIndexForward=False,
-        Limit=500 if wanted else limit,
+        Limit=limit if scopes is None else 500,
     )
     found = [_noted(item) for item in answer["Items"] if item["kind"]["S"] == KIND]
-    return [noted for noted in found if not wanted or noted.change.scope in wanted][:limit]
+    return [noted for noted in found if scopes is None or noted.change.scope in scopes][:limit]
 
 
 def _strings(texts: Mapping[str, str | None]) -> dict[str, Any]:
