@@ -16,7 +16,7 @@ from shared.mail.staff_letters import staff_mail
 HIDDEN = f"fewer than {SCORE_FROM}"
 NOTE = (
     f"Numbers under {SCORE_FROM} are left out, and so is what would give them away, because this report may be passed "
-    "on. The ranges are 95 % confidence intervals."
+    "on. The ranges are 95 % confidence intervals, or wider where the exact one would tell what is hidden."
 )
 _BEFORE = {
     Span.WEEK: "the week before",
