@@ -176,7 +176,7 @@ def show(
     done: str = "",
     **values: object,
 ) -> Response:
-    """A page of settings with the last changes of these scopes, None being all; `problem` says that nothing was changed, and why."""
+    """A page of settings with the last changes of these scopes, or all; `problem` says why nothing was changed."""
     return page(
         request,
         staff,

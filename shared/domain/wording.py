@@ -35,13 +35,13 @@ SLOTS = (
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The practice's own words in one language, by slot; what is missing reads as Careloop has it."""
+    """Words in one language, by slot; of a practice's own, what is missing reads as Careloop has it."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
 
-    def say(self, slot: str, default: str, practice_name: str) -> str:
-        """The text of a slot with the practice's name in it."""
-        return (self.texts.get(slot) or default).replace(PLACEHOLDER, practice_name)
+    def filled(self, slot: str, practice_name: str) -> str:
+        """The text of a slot with the practice's name in it; empty if there is none."""
+        return self.texts.get(slot, "").replace(PLACEHOLDER, practice_name)
 
 
 STANDARD = Wording()

@@ -11,6 +11,7 @@ from shared.domain.score import SCORES
 from shared.domain.settings import Clinic, Practice
 from shared.domain.wording import STANDARD, Wording
 from shared.locale import telephone, texts
+from shared.locale.wording import say
 from shared.mail.layout import LINK_STYLE, NOTHING, clean_header, html_of, mailbox, style, text_of
 from shared.mail.mailer import Mail
 
@@ -31,28 +32,9 @@ def survey(
     """The question, with a link for each of the eleven scores; a reminder says that it is the only one."""
     _ = texts(lang)
     name = clean_header(practice.name)
-    subject, opening = (
-        (
-            wording.say("reminder_subject", _("A friendly reminder: one short question from {practice}"), name),
-            wording.say(
-                "reminder_opening",
-                _(
-                    "Some days ago we asked you one question. Your answer would help us very much. "
-                    "This is the only reminder we will send."
-                ),
-                name,
-            ),
-        )
-        if is_reminder
-        else (
-            wording.say("survey_subject", _("One short question from {practice}"), name),
-            wording.say(
-                "survey_opening",
-                _("Thank you for choosing {practice}. May we ask you one question? It takes about a minute."),
-                name,
-            ),
-        )
-    )
+    kind = "reminder" if is_reminder else "survey"
+    subject = say(lang, wording, f"{kind}_subject", name)
+    opening = say(lang, wording, f"{kind}_opening", name)
     asked = _("How likely are you to recommend {practice} to friends or family?").format(practice=name)
     low, high = f"0 – {_('not at all likely')}", f"10 – {_('extremely likely')}"
     how = _("Tapping a number opens a page where you can add a comment and send your answer.")
@@ -63,7 +45,7 @@ def survey(
     if phone:
         dialled = escape(urgent).format(clinic=clinic_name, phone=telephone(phone, LINK_STYLE))
         notes.append((dialled, urgent.format(clinic=clinic_name, phone=phone)))
-    if closing := wording.say("survey_closing", "", name):
+    if closing := say(lang, wording, "survey_closing", name):
         notes.append((closing, closing))
     links = {score: f"{survey_link}?score={score}" for score in SCORES}
     meanings = {0: low, 10: high}
@@ -114,7 +96,7 @@ def review_request(
         (_("Write a review on {site}").format(site=clean_header(link.label)), link.url) for link in clinic.review_links
     ]
     heading = _("Thank you for your answer")
-    thanks = wording.say("review_opening", _("It helps us to care well for our patients."), name)
+    thanks = say(lang, wording, "review_opening", name)
     request = _(
         "If you like, you can also share your experience in public, in your own words. "
         "It helps other people who are looking for care."
@@ -135,7 +117,7 @@ def review_request(
         lang,
         practice,
         clinic,
-        subject=wording.say("review_subject", _("Thank you from {practice}"), name),
+        subject=say(lang, wording, "review_subject", name),
         preheader=request,
         first_name=first_name,
         to=to,

@@ -16,6 +16,7 @@ from shared.domain.score import SCORES, Category, classify
 from shared.domain.settings import Clinic, Practice
 from shared.domain.wording import STANDARD, Wording
 from shared.locale import telephone, texts
+from shared.locale.wording import say
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LANGUAGE_RANGE = re.compile(r"(en|es)(?:-[a-z0-9-]+)?(?:\s*;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.IGNORECASE)
@@ -102,8 +103,8 @@ def thanks(
     """
     _ = texts(lang)
     cut = _("Your comment was longer than we can keep. We kept the first 4,000 characters.")
-    heading = wording.say("thanks_heading", _("Thank you for your answer"), practice.name)
-    own_text = wording.say("thanks_text", "", practice.name)
+    heading = say(lang, wording, "thanks_heading", practice.name)
+    own_text = say(lang, wording, "thanks_text", practice.name)
     follow_up = _NOTHING
     if classify(score) is Category.DETRACTOR:
         if practice.promise_contact:
