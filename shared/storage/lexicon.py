@@ -15,8 +15,8 @@ def lexicon() -> Lexicon:
 
 def load_lexicon() -> Lexicon:
     """The lists as they stand in the table now."""
-    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_KEY)
-    return parse_lexicon(answer["Item"]["text"]["S"]) if "Item" in answer else default_lexicon()
+    item = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=_KEY).get("Item", {})
+    return parse_lexicon(item["text"]["S"]) if "text" in item else default_lexicon()
 
 
 def put_lexicon(edited: Lexicon) -> None:
