@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from functions.import_visits.follow_up import FollowUp, SurveyChange
-from functions.import_visits.merge import ATTEMPTS, Contended, Outcome, grouped, is_older, merge_all
+from functions.import_visits.merge import ATTEMPTS, Contended, Outcome, grouped, is_older, merge_all, newest
 from functions.import_visits.merging import keep
 from functions.import_visits.records import CaseRecord, PatientRecord, VisitRecord
 from shared.domain.episode import Case, Visit
@@ -115,13 +115,13 @@ def _merge_patient(
     def merge(stored: Patient | None, record: PatientRecord) -> Patient:
         said = replace(record.patient, uploaded_at=uploaded_at)
         if stored is None:
-            return said
+            return newest(None, said, record.absent)
+        opted_out = stored.opted_out or said.opted_out
         if stored.patient_id != patient_id:
-            return replace(stored, opted_out=stored.opted_out or said.opted_out)
-        if is_older(said, stored):
-            return stored
-        kept = {name: getattr(stored, name) for name in (*_OURS, *record.absent)}
-        return keep_corrections(replace(said, opted_out=said.opted_out or stored.opted_out, **kept), stored)
+            return replace(stored, opted_out=opted_out)
+        ours = {name: getattr(stored, name) for name in _OURS}
+        merged = replace(newest(stored, said, record.absent), opted_out=opted_out, **ours)
+        return merged if is_older(said, stored) else keep_corrections(merged, stored, record.absent)
 
     merged, outcomes = merge_all(known, [record for _, record in rows], merge)
     return merged, dict(zip((place for place, _ in rows), outcomes, strict=True))
@@ -153,10 +153,7 @@ def _merge_care(
     """The visits and cases as the rows leave them, and what each row did."""
 
     def merge(known: T | None, said: T, absent: frozenset[str]) -> T:
-        said = replace(said, patient_id=owner, uploaded_at=uploaded_at)
-        if known is None:
-            return said
-        return known if is_older(said, known) else replace(said, **{name: getattr(known, name) for name in absent})
+        return newest(known, replace(said, patient_id=owner, uploaded_at=uploaded_at), absent)
 
     merged, outcomes = History(dict(stored.visits), dict(stored.cases)), dict[int, Outcome]()
     visit_rows = [(place, record) for place, record in rows if isinstance(record, VisitRecord)]

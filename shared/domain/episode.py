@@ -47,6 +47,7 @@ class Visit:
     clinic_name: str = ""
     removed: bool = False
     has_time: bool = True  # False: the records give the day alone, and `started_at` is its start at the clinic
+    behind: tuple[tuple[str, str], ...] = ()  # fields whose word is older than the rest, and when; "" if there is none
     updated_at: datetime | None = None  # as the records say
     uploaded_at: datetime | None = None  # when the file came
 
@@ -65,6 +66,7 @@ class Case:
     closed_at: datetime | None = None  # None: open, or opened again
     has_time: bool = True  # False: the records give the day alone, and `closed_at` is its start at the clinic
     removed: bool = False
+    behind: tuple[tuple[str, str], ...] = ()  # fields whose word is older than the rest, and when; "" if there is none
     updated_at: datetime | None = None  # as the records say
     uploaded_at: datetime | None = None  # when the file came
 

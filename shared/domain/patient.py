@@ -34,6 +34,7 @@ class Patient:
     hold: bool = False
     deceased: bool = False
     archived: bool = False
+    behind: tuple[tuple[str, str], ...] = ()  # fields whose word is older than the rest, and when; "" if there is none
     updated_at: datetime | None = None  # as the records say
     uploaded_at: datetime | None = None  # when the file came
     surveyed_at: datetime | None = None  # as-of of the last claimed survey: the pause counts from here
@@ -58,9 +59,14 @@ def corrected(patient: Patient, field: str, value: str) -> Patient:
     return replace(patient, corrected=others if was == str(parsed) else (*others, (field, was)), **{field: parsed})  # type: ignore[arg-type]
 
 
-def keep_corrections(said: Patient, stored: Patient) -> Patient:
-    """The records' new word, but with the staff's corrections as long as the records repeat what was corrected."""
-    still = tuple((field, was) for field, was in stored.corrected if str(getattr(said, field)) == was)
+def keep_corrections(said: Patient, stored: Patient, absent: frozenset[str] = frozenset()) -> Patient:
+    """The records' new word, but with the staff's corrections as long as the records repeat what was corrected.
+
+    Of what is `absent` from the records' new word, they say nothing.
+    """
+    still = tuple(
+        (field, was) for field, was in stored.corrected if field in absent or str(getattr(said, field)) == was
+    )
     kept = {field: getattr(stored, field) for field, _ in still}
     return replace(said, corrected=still, **kept)
 

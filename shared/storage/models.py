@@ -92,6 +92,7 @@ class PatientItem(Table):
     hold = BooleanAttribute(default=False)
     deceased = BooleanAttribute(default=False)
     archived = BooleanAttribute(default=False)
+    behind = JSONAttribute(null=True)
     updated_at = InstantAttribute(null=True)
     uploaded_at = InstantAttribute(null=True)
     surveyed_at = InstantAttribute(null=True)
@@ -127,6 +128,7 @@ class VisitItem(Table):
     has_time = BooleanAttribute(default=True)
     status = UnicodeAttribute(null=True)
     removed = BooleanAttribute(default=False)
+    behind = JSONAttribute(null=True)
     updated_at = InstantAttribute(null=True)
     uploaded_at = InstantAttribute(null=True)
 

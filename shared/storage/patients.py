@@ -75,6 +75,7 @@ def put_record(patient: Patient, seen: Patient | None) -> bool:
         changes.append(item.opted_out.set(True))
     changes.append(item.corrected.set(dict(patient.corrected)) if patient.corrected else item.corrected.remove())
     changes += _found_under(patient)
+    changes.append(item.behind.set(dict(patient.behind)) if patient.behind else item.behind.remove())
     for attribute, moment in ((item.updated_at, patient.updated_at), (item.uploaded_at, patient.uploaded_at)):
         changes.append(attribute.set(moment) if moment else attribute.remove())
     return _update(patient.patient_id, changes, _unchanged(seen))
@@ -191,7 +192,7 @@ def _unchanged(seen: Patient | None) -> Condition:
     unchanged: Condition = (PatientItem.uploaded_at == seen.uploaded_at) & NOT_MERGED
     if seen.updated_at:
         unchanged &= PatientItem.updated_at == seen.updated_at
-    unchanged &= _same(PatientItem.corrected, dict(seen.corrected))
+    unchanged &= _same(PatientItem.corrected, dict(seen.corrected)) & _same(PatientItem.behind, dict(seen.behind))
     return unchanged
 
 
@@ -220,6 +221,7 @@ def to_patient(item: PatientItem) -> Patient:
         hold=item.hold,
         deceased=item.deceased,
         archived=item.archived,
+        behind=tuple((item.behind or {}).items()),
         updated_at=item.updated_at,
         uploaded_at=item.uploaded_at,
         surveyed_at=item.surveyed_at,

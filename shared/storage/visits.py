@@ -83,6 +83,8 @@ def _unchanged(seen: Visit | Case) -> Condition:
         unchanged &= VisitItem.uploaded_at == seen.uploaded_at
     if seen.updated_at:
         unchanged &= VisitItem.updated_at == seen.updated_at
+    # An older record may still say what the newer ones do not, and leaves their times as they are.
+    unchanged &= VisitItem.behind == dict(seen.behind) if seen.behind else VisitItem.behind.does_not_exist()
     return unchanged
 
 
@@ -101,6 +103,7 @@ def _of_visit(visit: Visit) -> VisitItem:
         has_time=visit.has_time,
         status=visit.status,
         removed=visit.removed,
+        behind=dict(visit.behind) or None,
         updated_at=visit.updated_at,
         uploaded_at=visit.uploaded_at,
     )
@@ -115,6 +118,7 @@ def _of_case(case: Case) -> VisitItem:
         closed_at=case.closed_at,
         has_time=case.has_time,
         removed=case.removed,
+        behind=dict(case.behind) or None,
         updated_at=case.updated_at,
         uploaded_at=case.uploaded_at,
     )
@@ -135,6 +139,7 @@ def _to_visit(item: VisitItem) -> Visit:
         clinic_name=item.clinic_name or "",
         removed=item.removed,
         has_time=item.has_time,
+        behind=tuple((item.behind or {}).items()),
         updated_at=item.updated_at,
         uploaded_at=item.uploaded_at,
     )
@@ -147,6 +152,7 @@ def _to_case(item: VisitItem) -> Case:
         closed_at=item.closed_at,
         has_time=item.has_time,
         removed=item.removed,
+        behind=tuple((item.behind or {}).items()),
         updated_at=item.updated_at,
         uploaded_at=item.uploaded_at,
     )

@@ -409,3 +409,12 @@ def test_after_a_change_of_address_the_mail_goes_to_the_new_one(monkeypatch):
     monkeypatch.undo()
     _, [mail] = sender(MONDAY_NOON + 4 * HOUR + timedelta(minutes=10), FakeMailer())
     assert mail.to == ("new@example.com",)
+
+
+def test_an_older_opt_out_is_heard_all_the_same():
+    told(a_person(updated_at=MONDAY_NOON + DAY))
+    told(a_person(updated_at=MONDAY_NOON, opted_out=True))
+    stored = patients.get("p1")
+    assert stored
+    assert stored.opted_out
+    assert stored.updated_at == MONDAY_NOON + DAY

@@ -12,6 +12,6 @@ FORMATS = (
     fhir.BY_DAYS,
     fhir.UNMAPPED,
     hl7v2.FORMAT,
-    hl7v2.SHUFFLED,
+    hl7v2.WHOLE,
     hl7v2.UNMAPPED,
 )

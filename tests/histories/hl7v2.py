@@ -229,8 +229,6 @@ _MAPPED = (
     RuleChange("hl7", "discharge_types", CODES[Note.DISCHARGE]),
 )
 
-FORMAT = Format(
-    *("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7"), one_by_one=True, in_order=True
-)
-SHUFFLED = replace(FORMAT, name="hl7-shuffled", of_story=of_story_in_whole, in_order=False)
+FORMAT = Format(*("hl7", ("messages",), of_practice, of_story, encode, sayable, _MAPPED, "hl7"), one_by_one=True)
+WHOLE = replace(FORMAT, name="hl7-whole", of_story=of_story_in_whole)
 UNMAPPED = replace(FORMAT, name="hl7-unmapped", sayable=sayable_unmapped, choices=())

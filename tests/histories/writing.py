@@ -42,7 +42,6 @@ class Format(Told):
     choices: tuple[RuleChange, ...] = ()  # what the practice sets so that its exports are understood
     extension: str = "csv"
     one_by_one: bool = False  # a row may come in a file of its own
-    in_order: bool = False  # a row may tell only what changed, so that it means something after the others only
 
     @property
     def rules(self) -> IntakeRules:
@@ -53,20 +52,18 @@ class Format(Told):
         return self.name
 
     def files(self, practice: Practice, manner: Random) -> list[File]:
-        """The practice's export: a table in one file or several; rows and files in any order, unless it matters."""
+        """The practice's export: a table in one file or several; rows and files in any order."""
         tables: dict[str, list[Any]] = {}
         for table, row in self._said(practice.stories, practice.clinics, practice.therapists, manner):
             tables.setdefault(table, []).append(row)
         found = []
         for table, rows in tables.items():
-            if not self.in_order:
-                manner.shuffle(rows)
+            manner.shuffle(rows)
             size = manner.choice((len(rows), len(rows), len(rows) // 2 + 1, 1 if self.one_by_one else len(rows)))
             for number, first in enumerate(range(0, len(rows), size)):
                 content = b"".join(self.encode(table, rows[first : first + size], manner))
                 found.append(File(f"{table}-{number}.{self.extension}", content))
-        if not self.in_order:
-            manner.shuffle(found)
+        manner.shuffle(found)
         return found
 
     def stream(

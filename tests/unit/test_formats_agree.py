@@ -2,14 +2,13 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
 from random import Random
-from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.import_visits.merge import newest
 from functions.import_visits.readers import recognise
 from functions.import_visits.records import (
     CaseRecord,
@@ -34,8 +33,6 @@ from tests.histories.writing import File, Format, counted
 
 RULES = parse_touchpoints("evaluation,visit:2,visit:6,discharge")
 
-T = TypeVar("T", Visit, Case, Patient)
-
 
 def read(file: File, form: Format, practice: Practice) -> list[Row | Refusal]:
     return list(recognise(io.BytesIO(file.content), Context(practice.zone_of, form.rules)).rows)
@@ -45,15 +42,6 @@ def records(files: Iterable[File], form: Format, practice: Practice) -> list[Rec
     rows = [row for file in files for row in read(file, form, practice)]
     assert not [row for row in rows if isinstance(row, Refusal)]
     return [record for row in rows if isinstance(row, Row) for record in row.records]
-
-
-def newest(stored: T | None, said: T, absent: frozenset[str]) -> T:
-    """What is known after one more record: an older one changes nothing, and one says nothing of what it lacks."""
-    if stored is None:
-        return said
-    if said.updated_at and stored.updated_at and said.updated_at < stored.updated_at:
-        return stored
-    return replace(said, **{name: getattr(stored, name) for name in absent})
 
 
 def found(said: Iterable[Record], practice: Practice) -> set[Asked]:

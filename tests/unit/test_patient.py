@@ -33,6 +33,11 @@ def test_corrections_of_several_fields_stand_and_end_by_themselves():
     assert (said.email, said.phone, said.corrected) == (RIGHT, "555-0111", (("email", WRONG),))
 
 
+def test_records_that_say_nothing_of_a_field_leave_its_correction():
+    stored = corrected(as_exported(), "email", RIGHT)
+    assert keep_corrections(stored, stored, frozenset({"email"})) == stored
+
+
 def test_correcting_again_remembers_what_the_records_said_not_the_first_correction():
     stored = corrected(corrected(as_exported(), "email", "typo@example.com"), "email", RIGHT)
     assert stored.corrected == (("email", WRONG),)
