@@ -58,6 +58,7 @@ class IntakeRules:
     hl7_types: Marks = Marks()  # visit type or appointment type
     hl7_case_field: str = "PID-18"
     hl7_patient_id_type: str = "MR"
+    hl7_a03_ends: str = "course"  # or `visit`: some EMRs send an A03 whenever a patient leaves the clinic
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,11 @@ _MARKS = {
     ("hl7", "discharge_types"): ("hl7_types", "discharge"),
 }
 
-_WORDS = {("hl7", "case_field"): "hl7_case_field", ("hl7", "patient_id_type"): "hl7_patient_id_type"}
+_WORDS = {
+    ("hl7", "case_field"): "hl7_case_field",
+    ("hl7", "patient_id_type"): "hl7_patient_id_type",
+    ("hl7", "a03_ends"): "hl7_a03_ends",
+}
 
 _SETTINGS = frozenset((*_MARKS, *_WORDS))
 SOURCES = tuple(sorted({source for source, _ in _SETTINGS}))
@@ -157,6 +162,8 @@ def value_of(source: str, setting: str) -> Callable[[str], str]:
         return _hl7_field
     if (source, setting) == ("hl7", "patient_id_type"):
         return _hl7_id_type
+    if (source, setting) == ("hl7", "a03_ends"):
+        return _what_ends
     return _one_line
 
 
@@ -188,6 +195,10 @@ def _hl7_id_type(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]{1,20}", text):
         raise ValueError("is not an identifier type such as MR")
     return text.upper()
+
+
+def _what_ends(text: str) -> str:
+    return _one_of(text.lower(), ("course", "visit"))
 
 
 def _one_line(text: str) -> str:

@@ -941,3 +941,11 @@ def test_memory_does_not_grow_with_the_file():
 
     small = peak(1_000)
     assert peak(3_000) < 1.1 * small
+
+
+def test_an_a03_at_the_end_of_every_visit_ends_no_course_of_care_if_the_practice_says_so():
+    left = adt("A03", pid(), pv1(PV1_45="20260302170000-0500"))
+    at_course, at_visit = IntakeRules(), IntakeRules(hl7_a03_ends="visit")
+    assert any(isinstance(found, CaseRecord) for found in records(left, at_course))
+    assert not any(isinstance(found, CaseRecord) for found in records(left, at_visit))
+    assert visit(left, at_visit).status is VisitStatus.COMPLETED

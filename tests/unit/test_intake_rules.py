@@ -100,6 +100,7 @@ def test_every_list_of_codes_has_its_setting():
 def test_fields_of_hl7_and_columns_of_webpt_are_chosen():
     rules = chosen("hl7,case_field,pv1-50", "hl7,patient_id_type,pi", 'WebPT,Column:Patients.Email,"Mail, private"')
     assert (rules.hl7_case_field, rules.hl7_patient_id_type) == ("PV1-50", "PI")
+    assert chosen("hl7,a03_ends,Visit").hl7_a03_ends == "visit"
     assert rules.webpt_columns == {"patients.email": "Mail, private"}
 
 
@@ -144,6 +145,7 @@ def test_every_column_that_is_read_can_be_named():
         ("webpt,evaluation_notes," + ";".join("x" * 100 + str(n) for n in range(50)), "value", "longer than 4000"),
         ('webpt,column:patients.email,"two\nlines"', "value", "line break"),
         ("hl7,case_field,case", "value", "such as PID-18"),
+        ("hl7,a03_ends,day", "value", "none of: course, visit"),
         ("hl7,case_field,PID-0", "value", "such as PID-18"),
         ("hl7,patient_id_type,M R", "value", "such as MR"),
         ("webpt,evaluation_notes", "", "has 2 columns where the header has 3"),

@@ -380,7 +380,8 @@ def _attendance(care: _Care, news: _News | None) -> Iterator[VisitRecord | CaseR
         raise Unusable("PV1-19", "is empty: the message does not say which visit it cancels")
     elif news is _ARRIVED:
         raise Unusable("PV1-44", "is empty: the message does not say when the visit was")
-    if news.ends_course or news.resumes_course:
+    ends_course = news.ends_course and care.rules.hl7_a03_ends == "course"
+    if ends_course or news.resumes_course:
         yield _case(care, ended)
 
 
