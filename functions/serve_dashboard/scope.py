@@ -37,13 +37,16 @@ def scope_of(request: Request, staff: Staff) -> Scope:
         period = parse_period(request.query("period") or quarter_of(today(request)).key)
     except ValueError:
         raise NotFound from None
-    clinic_id = request.query("clinic")
-    known = directory.read().clinics if staff.role is Role.OWNER else staff.clinics
-    if clinic_id and (clinic_id not in known or not staff.may_see(clinic_id)):
+    clinic_id, choices = request.query("clinic"), clinics_of(staff)
+    if clinic_id and clinic_id not in dict(choices):
         raise NotFound
-    names = sorted((clinic_name(each), each) for each in known if staff.may_see(each))
-    choices = tuple((each, name) for name, each in names)
     return Scope(period, clinic_id, choices, is_whole=staff.role is Role.OWNER and not clinic_id)
+
+
+def clinics_of(staff: Staff) -> tuple[tuple[str, str], ...]:
+    """Id and name of each clinic whose figures are theirs to see, by name."""
+    theirs = directory.read().clinics if staff.role is Role.OWNER else staff.clinics
+    return tuple(sorted(((each, clinic_name(each)) for each in theirs), key=lambda choice: (choice[1], choice[0])))
 
 
 def today(request: Request) -> date:

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from functions.serve_dashboard.pages import page
+from functions.serve_dashboard.scope import clinics_of
 from functions.serve_dashboard.web import NotFound, Request, Response
 from shared.domain.staff import Role, Staff
 from shared.domain.worth import (
@@ -21,8 +22,7 @@ from shared.domain.worth import (
     mean_of,
     revenue_at_risk,
 )
-from shared.storage import directory, worth
-from shared.storage.reports import clinic_name
+from shared.storage import worth
 from shared.storage.settings import practice
 from shared.storage.worth import Measured
 
@@ -42,9 +42,8 @@ class Line:
 
 def overview(request: Request, staff: Staff) -> Response:
     """The practice's figures, those of an admin's clinics together, or those of one clinic."""
-    known = directory.read().clinics if staff.role is Role.OWNER else staff.clinics
-    clinic_id = request.query("clinic")
-    if clinic_id and (clinic_id not in known or not staff.may_see(clinic_id)):
+    clinic_id, choices = request.query("clinic"), clinics_of(staff)
+    if clinic_id and clinic_id not in dict(choices):
         raise NotFound
     measured = _measured(staff, clinic_id)
     return page(
@@ -53,7 +52,7 @@ def overview(request: Request, staff: Staff) -> Response:
         "worth.html",
         title="What the loop is worth",
         clinic_id=clinic_id,
-        choices=sorted(((each, clinic_name(each)) for each in known), key=lambda choice: choice[1]),
+        choices=choices,
         measured=measured,
         measured_on=_in_words(measured.day) if measured else "",
         may_choose_value=staff.role is Role.OWNER,

@@ -20,9 +20,9 @@ def answers(take: Callable[[Row], None]) -> int:
 
 
 def outreach(take: Callable[[Row], None]) -> int:
-    """Hand over each of the staff's cases in which somebody reached out or the patient replied: its survey alone."""
+    """Hand over each of the staff's cases in which somebody reached out: its survey alone."""
     reached = {
-        "FilterExpression": "size(outreach) > :none OR attribute_exists(replied_at)",
+        "FilterExpression": "size(outreach) > :none",
         "ExpressionAttributeValues": {":none": {"N": "0"}},
     }
     return _sweep("CASES_TABLE", ("survey_id",), take, reached)

@@ -14,7 +14,9 @@ from shared.domain.clock import format_instant
 from shared.domain.report import Every, ReportChoice
 from shared.domain.settings import ClinicSettings
 from shared.domain.staff import Role
+from shared.domain.themes import parse_lexicon
 from shared.storage import cases, changes, reports, settings, surveys
+from shared.storage.lexicon import put_lexicon
 from shared.storage.models import ActivityItem
 from tests.builders import a_case
 from tests.fakes import FakeContext
@@ -178,6 +180,13 @@ def test_an_answer_that_is_not_counted_yet_has_its_themes(practice: None) -> Non
     answer(sent(survey_id(30), patient_id="p30"), 3, "I waited for half an hour")
     found = lines(owner().get("/export/answers.csv"))
     assert next(row for row in found if row["patient_id"] == "p30")["themes"] == "waiting"
+
+
+def test_themes_are_those_that_were_counted_unless_the_answer_changed_since(practice: None) -> None:
+    put_lexicon(parse_lexicon("invoices: bill, waited"))
+    answer(survey_id(11), 1, "I waited for ages", ANSWERED_AT + timedelta(hours=2))
+    found = {row["survey_id"]: row["themes"] for row in lines(owner().get("/export/answers.csv"))}
+    assert (found[survey_id(3)], found[survey_id(11)]) == ("billing", "invoices")
 
 
 def test_too_many_answers_for_one_file_are_refused_with_what_to_do(

@@ -124,6 +124,12 @@ def test_the_owner_sees_the_practice_and_each_clinic_and_admins_their_own(owner:
     assert "40 of 400" in section(both, "left")
 
 
+def test_clinics_are_added_up_as_of_one_run() -> None:
+    measured(Worth(ended=100, unheard=10), Worth(ended=300, unheard=30))
+    worth.write("2026-03-09", {"north": Worth(ended=50, unheard=5)})
+    assert "5 of 50 patients" in section(signed_in(Role.CLINIC_ADMIN, "north", "south"), "left")
+
+
 def test_the_drawing_has_its_numbers_beside_it(owner: Client) -> None:
     measured(MANY)
     drawings: Iterable[str] = re.findall(r'<svg viewBox="0 0 400 24"[^>]*>', owner.get("/worth").body)

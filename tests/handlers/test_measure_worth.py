@@ -54,7 +54,7 @@ def test_visit_days_after_the_answer_become_figures_of_clinic_and_practice() -> 
     assert worth.latest("west") is None
 
 
-def test_a_reply_or_an_attempt_tells_who_was_reached() -> None:
+def test_an_attempt_tells_who_was_reached() -> None:
     for number, patient in enumerate(("p1", "p2", "p3")):
         answer(sent(survey_id(number), patient_id=patient), 0)
         cases.create(a_case(survey_id(number), patient_id=patient))
@@ -88,10 +88,11 @@ def test_days_are_the_clinics_own() -> None:
     assert figures("west").promoter == Sample(1, 0, 0)
 
 
-def test_a_visit_without_a_time_counts_on_its_day() -> None:
+def test_a_visit_without_a_time_counts_on_its_day_though_the_clinic_turned_out_to_be_in_the_next_zone() -> None:
+    settings.put_clinic(ClinicSettings("north", time_zone="America/Chicago"))
     answer(sent(survey_id(1)), 10)  # on March 3
-    midnight = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)
-    visits.put(a_visit("v1", started_at=midnight, has_time=False), None)
+    midnight_in_new_york = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)
+    visits.put(a_visit("v1", started_at=midnight_in_new_york, has_time=False), None)
     run()
     assert figures().promoter == Sample(1, 1, 1)
 

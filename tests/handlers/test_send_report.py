@@ -1,6 +1,7 @@
 """send_report: the past week's or month's figures, to whom the practice chose, once, and nothing that is small."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -148,10 +149,7 @@ def test_figures_of_a_quarter_are_those_of_its_months_and_of_its_cases() -> None
     answers([9], "south", 20)
     count()
     cases.create(a_case(survey_id(5), opened_at=ANSWERED_AT, deadline=ANSWERED_AT + timedelta(hours=8)))
-    late = a_case(
-        survey_id(20), clinic_id="south", category=Category.PASSIVE, opened_at=ANSWERED_AT - timedelta(days=99)
-    )
-    cases.create(late)
+    cases.create(a_case(survey_id(20), clinic_id="south", category=Category.PASSIVE, opened_at=ANSWERED_AT))
     now = ANSWERED_AT + timedelta(days=30)
     found = reports.figures(parse_period("2026-Q1"), now)
     assert {place.clinic_id: place.groups for place in found.places} == {
@@ -159,13 +157,33 @@ def test_figures_of_a_quarter_are_those_of_its_months_and_of_its_cases() -> None
         "south": Groups(1, 0, 0),
     }
     assert found.latest == Groups(4, 2, 1)
-    assert found.cases == CaseCounts(opened=1, closed=0, late=1)
+    assert found.cases == CaseCounts(opened=2, closed=0, late=2)
     assert found.cohort == Cohort(found.period.first, (now - timedelta(days=15)).date(), 7, 7)
     assert found.themes["billing"] == Groups(0, 0, 1)
     north = reports.figures(parse_period("2026-Q1"), now, ["north"])
     assert [place.clinic_id for place in north.places] == ["north"]
     assert north.latest == Groups(3, 2, 1)
     assert north.cohort.sent == 6
+    assert north.cases == CaseCounts(opened=1, closed=0, late=1)
+
+
+def test_a_patient_of_two_clinics_has_one_latest_answer_in_the_practice() -> None:
+    answer(sent(survey_id(1)), 10)
+    answer(sent(survey_id(2), clinic_id="south"), 3, at=ANSWERED_AT + timedelta(days=20))
+    count()
+    quarter, week = parse_period("2026-Q1"), parse_period("2026-W10")
+    assert reports.figures(quarter, MONDAY).latest == Groups(0, 0, 1)
+    assert reports.figures(quarter, MONDAY).histogram == (0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1)
+    assert reports.figures(quarter, MONDAY, ["north", "south"]).latest == Groups(1, 0, 1)
+    assert reports.figures(week, MONDAY).latest == Groups(1, 0, 0)
+
+
+def test_months_are_the_practices_own_east_of_greenwich_too(choose: Any) -> None:
+    choose(PRACTICE_TIME_ZONE="Asia/Tokyo")
+    first_of_march = datetime(2026, 2, 28, 20, 0, tzinfo=UTC)  # there
+    cases.create(close(a_case(opened_at=first_of_march), "u1", Outcome.RESOLVED, "billing", "", first_of_march))
+    assert reports.figures(parse_period("2026-03"), MONDAY, ["north"]).cases.closed == 1
+    assert reports.figures(parse_period("2026-02"), MONDAY, ["north"]).cases.closed == 0
 
 
 def test_closed_cases_count_in_the_month_of_their_closing() -> None:
