@@ -185,6 +185,13 @@ def test_a_change_is_told_if_both_periods_have_enough_answers() -> None:
     assert report_of(figures(place, before=few.groups, histogram_before=few.histogram)).score_before is None
 
 
+def test_no_change_is_told_where_the_score_would_give_the_groups_away() -> None:
+    place, before = a_place("North", 12, 1, 0), a_place("North", 40, 40, 20)
+    report = report_of(figures(place, before=before.groups, histogram_before=before.histogram))
+    assert (report.total.answers, report.total.score) == (13, None)
+    assert (report.change, report.score_before) == (None, None)
+
+
 def test_small_numbers_of_cases_and_answers_are_hidden() -> None:
     large = [a_place("North", 60, 20, 12), a_place("South", 70, 25, 15)]
     report = report_of(figures(*large, cases=CaseCounts(27, 20, 9)))
