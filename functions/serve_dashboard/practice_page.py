@@ -37,7 +37,12 @@ SECTIONS = {
         "When patients are asked",
         "After which visits, at which hours, how often, and whether they are reminded.",
         (
-            Choice("TOUCHPOINTS", "Ask", kind="touchpoints"),
+            Choice(
+                "TOUCHPOINTS",
+                "Ask",
+                "Numbers have commas between them: 6, 12 is the sixth and the twelfth visit.",
+                "touchpoints",
+            ),
             Choice("SURVEY_DELAY_HOURS", "Hours between the visit and the mail", "From 0 to 336.", "number"),
             Choice("SEND_FROM", "Send from", "By the clinic's clock, such as 08:00."),
             Choice("SEND_UNTIL", "Send until", "Such as 20:00; 24:00 is the end of the day."),

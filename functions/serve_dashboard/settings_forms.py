@@ -22,13 +22,20 @@ DONE = {"saved": "Saved. It counts everywhere within a minute.", "nothing": "The
 
 MOMENTS = {
     "evaluation": "after the evaluation",
-    "discharge": "after discharge",
     "visit": "after visit {n}",
+    "discharge": "after discharge",
     "days_after_evaluation": "{n} days after the evaluation",
     "days_after_discharge": "{n} days after discharge",
     "lapsed": "{n} days after the last visit of somebody who stays away",
 }
 """Touchpoints in words."""
+_NUMBERED = {
+    "visit": "After visits number",
+    "days_after_evaluation": "Days after the evaluation",
+    "days_after_discharge": "Days after discharge",
+    "lapsed": "Days after the last visit, if a patient stays away",
+}
+"""What the fields for their numbers are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Choice:
         if not text:
             return self.nothing
         if self.kind == "touchpoints":
-            named = (part.partition(":") for part in text.split(","))
+            named = (part.partition(":") for part in self.editable(text).split(","))
             return ", ".join(MOMENTS.get(kind, kind).format(n=n) for kind, _, n in named)
         if self.kind == "days":
             return ", ".join(_days(text))
@@ -188,6 +195,7 @@ def show(
         at=lambda moment: at(moment, practice().zone),
         weekdays=WEEKDAYS,
         moments=MOMENTS,
+        numbered=_NUMBERED,
         **values,
     )
 

@@ -161,6 +161,7 @@ def _show(
         language=language,
         languages=LANGUAGES,
         fields=form.fields(form.typed(request) if is_typed else None, errors),
+        is_typed=is_typed,
         previews=[] if errors else _previews(staff, language, own or Wording(form.chosen)),
         mails=MAILS,
     )
