@@ -27,4 +27,5 @@ def _merge(stored: ClinicSettings | None, record: ClinicRecord, uploaded_at: dat
         return said
     if stored.uploaded_at and uploaded_at < stored.uploaded_at:
         return stored
-    return replace(said, **{name: getattr(stored, name) for name in record.absent})
+    # No file has a column for the clinic's networks: they are set on the dashboard.
+    return replace(said, networks=stored.networks, **{name: getattr(stored, name) for name in record.absent})

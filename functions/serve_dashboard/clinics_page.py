@@ -84,16 +84,16 @@ _FOR_ALL = (
 
 def overview(request: Request, staff: Staff) -> Response:
     """The clinics that this person may change."""
-    known = {clinic.clinic_id for clinic in settings.clinics()}
-    ids = sorted(known | set(staff.clinics if staff.role is Role.CLINIC_ADMIN else ()))
-    listed = [(clinic_id, settings.clinic(clinic_id)) for clinic_id in ids if staff.may_see(clinic_id)]
+    known = {clinic.clinic_id: clinic for clinic in settings.clinics()}
+    ids = sorted({*known, *(staff.clinics if staff.role is Role.CLINIC_ADMIN else ())})
+    listed = [known.get(clinic_id, ClinicSettings(clinic_id)) for clinic_id in ids if staff.may_see(clinic_id)]
     return show(
         request,
         staff,
         "settings_clinics.html",
-        scopes=tuple(f"clinic#{clinic_id}" for clinic_id, _ in listed),
+        scopes=tuple(f"clinic#{clinic.clinic_id}" for clinic in listed),
         title="Clinics",
-        listed=[(clinic_id, _called(clinic_id, clinic.name), clinic) for clinic_id, clinic in listed[:MOST_SHOWN]],
+        listed=[(called(clinic), clinic_of(clinic, settings.practice())) for clinic in listed[:MOST_SHOWN]],
         left_out=max(0, len(listed) - MOST_SHOWN),
     )
 
@@ -136,9 +136,9 @@ def _stored(clinic_id: str) -> ClinicSettings:
     return settings.read_clinic(clinic_id) or ClinicSettings(clinic_id)
 
 
-def _called(clinic_id: str, name: str) -> str:
+def called(clinic: ClinicSettings) -> str:
     """The clinic's own name; where it has none, what the practice's exports call it."""
-    return name if name != settings.practice().name else name_of("clinic", clinic_id)
+    return clinic.name or name_of("clinic", clinic.clinic_id)
 
 
 def _form(staff: Staff, stored: ClinicSettings) -> Form:
@@ -207,7 +207,7 @@ def _show(
         scopes=(f"clinic#{clinic_id}",),
         problem=problem,
         status=status,
-        title=_called(clinic_id, settings.load_clinic(clinic_id).name),
+        title=called(_stored(clinic_id)),
         lede="What this clinic sets for itself. A later file of clinics that names the clinic says it anew.",
         fields=form.fields(form.typed(request) if errors else None, errors),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from functions.serve_dashboard import user_pool
+from functions.serve_dashboard.clinics_page import called
 from functions.serve_dashboard.settings_forms import show
 from functions.serve_dashboard.user_pool import NotTaken, Person
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
@@ -14,7 +15,6 @@ from shared.domain.settings import is_email
 from shared.domain.staff import Role, Staff
 from shared.storage import changes, sessions, settings
 from shared.storage.changes import Change
-from shared.storage.names import name_of
 
 SCOPE = "staff"
 ROLES = {
@@ -211,9 +211,10 @@ def _one(request: Request, staff: Staff, person: Person, problem: str = "", stat
 def _form(request: Request, person: Person | None) -> dict[str, object]:
     """What the form of a person shows: what was typed a moment ago, else what is so."""
     typed = request.method == "POST" and "role" in request.form
+    names = {clinic.clinic_id: called(clinic) for clinic in settings.clinics()}
     return {
         "roles": ROLES,
-        "clinics": [(clinic_id, _clinic_name(clinic_id)) for clinic_id in _clinic_ids(person)],
+        "clinics": [(clinic_id, names.get(clinic_id, clinic_id)) for clinic_id in _clinic_ids(person)],
         "typed": {
             "name": request.field("name") if typed or not person else person.name,
             "email": request.field("email"),
@@ -222,8 +223,3 @@ def _form(request: Request, person: Person | None) -> dict[str, object]:
             "therapist_id": request.field("therapist_id") if typed or not person else person.therapist_id,
         },
     }
-
-
-def _clinic_name(clinic_id: str) -> str:
-    name = settings.clinic(clinic_id).name
-    return name if name != settings.practice().name else name_of("clinic", clinic_id)

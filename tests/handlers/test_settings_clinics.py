@@ -1,10 +1,13 @@
 """What a clinic sets for itself on the dashboard, and who may."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from functions.import_visits.records import ClinicRecord
+from functions.import_visits.store_clinics import store_clinic
 from shared.domain.settings import ClinicSettings, is_within, parse_review_links
 from shared.domain.staff import Role
 from shared.storage import changes, kept, settings
@@ -65,6 +68,21 @@ def test_the_networks_are_stored_as_ranges(owner):
     assert not is_within("", networks)
     save(owner)
     assert settings.clinic("north").networks == ()
+
+
+def test_a_later_file_of_clinics_says_its_columns_anew_and_leaves_the_networks(owner):
+    save(owner, networks="203.0.113.7", phone="555-0199")
+    said = ClinicRecord(ClinicSettings("north", name="North Street", phone="555-0111"), frozenset())
+    store_clinic([(2, said)], NOW + timedelta(hours=1))
+    stored = settings.read_clinic("north")
+    assert stored
+    assert (stored.phone, stored.networks) == ("555-0111", ("203.0.113.7/32",))
+    store_clinic([(2, replace_phone(said))], NOW - timedelta(hours=1))  # it waited in the bucket
+    assert settings.read_clinic("north") == stored
+
+
+def replace_phone(record: ClinicRecord) -> ClinicRecord:
+    return replace(record, clinic=replace(record.clinic, phone="555-0222"))
 
 
 @pytest.mark.parametrize(

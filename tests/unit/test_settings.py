@@ -2,10 +2,11 @@
 
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.config import BadSetting, read_practice
@@ -16,8 +17,12 @@ from shared.domain.settings import (
     Window,
     clinic_of,
     is_email,
+    is_within,
     parse_addresses,
+    parse_benchmark,
     parse_days,
+    parse_networks,
+    parse_number,
     parse_review_links,
     parse_time_of_day,
     parse_zone,
@@ -215,3 +220,41 @@ def test_what_only_the_dashboard_chooses_has_a_default():
 def test_a_malformed_choice_of_the_dashboard_names_itself(name, text):
     with pytest.raises(BadSetting, match=name):
         read_practice({**ENVIRONMENT, name: text})
+
+
+@pytest.mark.parametrize("text", ["75, 84, 90", "75;84;90", " -20 0 40 "])
+def test_a_benchmark_is_three_rising_scores(text):
+    low, middle, high = parse_benchmark(text)
+    assert -100 <= low < middle < high <= 100
+
+
+@pytest.mark.parametrize("text", ["", "75", "75 84", "84 75 90", "75 75 90", "75 84 101", "a b c", "75 84 90 95"])
+def test_anything_else_is_no_benchmark(text):
+    with pytest.raises(ValueError, match=r"three scores|whole number"):
+        parse_benchmark(text)
+
+
+@given(st.integers(1, 2**32 - 1), st.integers(16, 32))
+def test_a_network_holds_its_own_addresses_and_is_its_own_normal_form(number, bits):
+    address = str(IPv4Address(number))
+    assume(not IPv4Address(number).is_private)
+    networks = parse_networks(f"{address}/{bits}")
+    assert is_within(address, networks)
+    assert parse_networks(";".join(networks)) == networks
+    assert not is_within("not an address", networks)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.0.0.0/0", "203.0.0.0/15", "::/0", "2001::/31", "10.0.0.1", "fe80::1", "router", "1.2.3"]
+)
+def test_what_is_no_network_of_one_clinic_is_refused(text):
+    with pytest.raises(ValueError, match=r"address|too wide"):
+        parse_networks(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"), [("²", 0, 9), ("10", 0, 9), ("-1", 0, 9), ("1.0", 0, 9), ("", 0, 9)]
+)
+def test_a_number_stays_within_its_bounds(text, least, most):
+    with pytest.raises(ValueError, match="whole number from 0 to 9"):
+        parse_number(text, least, most)
