@@ -143,6 +143,8 @@ def _monthly(counted: Counted) -> Iterator[Count]:
 
 
 def _remarks(counted: Counted, group: Category) -> Iterator[str]:
+    if "commented" in counted.funnel:
+        yield f"comment|{group}"
     yield from (f"theme|{theme}|{group}" for theme in counted.themes)
     if counted.concerns:
         yield "safety"

@@ -1,7 +1,7 @@
 """What the staff are sent, in English: alerts at once, and the daily digest of passives."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup, escape
 
@@ -111,13 +111,13 @@ def safety_alert(
     dashboard_link: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Mail:
-    """Tells a clinic's admins at once of words that may concern safety, whatever the score; which ones it leaves out.
+    """Tells the clinical leads and a clinic's admins at once of words that may concern safety, whatever the score.
 
-    A list of words decided, nobody has read the comment yet.
+    A list of words decided, nobody has read the comment yet: which words they are the mail leaves out.
     """
     return _alert(
         practice,
-        clinic,
+        replace(clinic, admins=tuple(dict.fromkeys((*practice.clinical_leads, *clinic.admins)))),
         facts,
         subject=f"May concern safety at {clinic.name}: a clinical lead should read this",
         heading="A patient's comment may concern safety",

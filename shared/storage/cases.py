@@ -34,6 +34,7 @@ def open_for(survey: Survey, answer: AcceptedAnswer, clinic: Clinic, practice: P
             category=answer.category,
             opened_at=answer.at,
             deadline=deadline(answer.at, practice.response_hours, clinic.zone, practice.business),
+            safety=answer.concerns_safety,
         )
     )
 

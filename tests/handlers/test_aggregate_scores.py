@@ -404,6 +404,7 @@ class Practice:
         score, comment, _ = self.known[number]["answer"]
         group = "promoter" if score > 8 else "passive" if score > 6 else "detractor"
         found = [f"s{score}", *(f"theme|{theme}|{group}" for theme in THEMES.get(comment, ()))]
+        found += [f"comment|{group}"] if comment else []
         found += ["safety"] if "fell" in comment else []
         return found + ([f"review|{group}"] if self.known[number]["invited"] else [])
 

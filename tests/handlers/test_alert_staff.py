@@ -322,7 +322,19 @@ def test_a_promoter_whose_words_may_concern_safety_alerts_and_the_review_stays_o
     assert mail.subject == "May concern safety at Riverside Physical Therapy: a clinical lead should read this"
     assert "fell" not in mail.text + mail.html
     assert stored("a" * 26).pending_reaction == "review"
-    assert CaseItem.get("a" * 26).category == "promoter"
+    case = CaseItem.get("a" * 26)
+    assert (case.category, case.safety) == ("promoter", True)
+
+
+def test_the_clinical_leads_hear_of_words_that_may_concern_safety_and_of_nothing_else(
+    stream: StreamDriver, mailer: FakeMailer, choose: Callable[..., None]
+) -> None:
+    choose(CLINICAL_LEADS="lead@riverside.example.com")
+    answered(stream, sent(survey_id(1)), 2, "Rude")
+    answered(stream, sent(survey_id(2)), 10, "I slipped on the wet floor")
+    stream.deliver()
+    (mail,) = mailer.to("lead@riverside.example.com")
+    assert mail.to == ("lead@riverside.example.com", ADMIN)
 
 
 def test_a_passive_whose_words_may_concern_safety_is_told_at_once_and_not_again(

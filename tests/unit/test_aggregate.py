@@ -147,6 +147,7 @@ def test_a_month_holds_scores_and_funnel_by_touchpoint_and_language() -> None:
     assert rows["practice", "2026-03"] == {
         **{f"evaluation|es|{stage}": 1 for stage in FUNNEL},
         "evaluation|es|s9": 1,
+        "evaluation|es|comment|promoter": 1,
         "evaluation|es|u9": 1,
     }
     assert rows["clinic#north", "2026-03"] == {**rows["practice", "2026-03"], "@t1|s9": 1, "@t1|u9": 1}
