@@ -39,7 +39,7 @@ def scores_csv(request: Request, staff: Staff) -> Response:
 
 
 def answers_csv(request: Request, staff: Staff) -> Response:
-    """One line an answer, as it counts now, with what the patient wrote."""
+    """One line an answer that the nightly count has seen, as it stands now, with what the patient wrote."""
     scope = scope_of(request, staff)
     found = list(islice(_answered(scope), MOST_ANSWERS + 1))
     if len(found) > MOST_ANSWERS:
@@ -127,7 +127,7 @@ def _line(survey: Survey, therapists: dict[str, str]) -> list[Cell]:
 
 
 def _themes(survey: Survey) -> tuple[str, ...]:
-    """As counted; an answer of today, or one that was changed since, by the lists as they stand."""
+    """As counted; of an answer that was changed since, by the lists as they stand."""
     counted = survey.counted
     if counted and survey.answered_at and counted.answered_at == format_instant(survey.answered_at):
         return counted.themes

@@ -169,14 +169,14 @@ class Uncounted(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class AnsweredSurveys(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """Sparse: a clinic's answers by moment, for exports."""
+    """Sparse: a clinic's answers by moment as the nightly count knows them, for exports."""
 
     class Meta:
         index_name = "answered"
         projection = KeysOnlyProjection()
 
     clinic_id = UnicodeAttribute(hash_key=True)
-    answered_at = InstantAttribute(range_key=True)
+    counted_answer_at = InstantAttribute(range_key=True)
 
 
 class SurveyItem(Table):
@@ -218,6 +218,7 @@ class SurveyItem(Table):
     uncounted = UnicodeAttribute(null=True)
     revision = NumberAttribute(null=True)
     counted = JSONAttribute(null=True)
+    counted_answer_at = InstantAttribute(null=True)
 
 
 class DueMessages(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]

@@ -70,9 +70,9 @@ def ids_of_patient(patient_id: str) -> list[str]:
 
 
 def answered_in(clinic_id: str, first: datetime, until: datetime) -> Iterator[str]:
-    """The ids of a clinic's surveys answered from the one moment until before the other, oldest first."""
+    """The ids of a clinic's surveys by their counted answers, from `first` until before `until`, oldest first."""
     last = until - timedelta(seconds=1)  # moments are whole seconds
-    for item in SurveyItem.answered_index.query(clinic_id, SurveyItem.answered_at.between(first, last)):
+    for item in SurveyItem.answered_index.query(clinic_id, SurveyItem.counted_answer_at.between(first, last)):
         yield item.survey_id
 
 
@@ -170,6 +170,12 @@ def counting(survey: Survey, counted: Counted | None) -> dict[str, Any]:
     if counted != survey.counted:
         set_.append("revision = :next")
         values[":next"] = {"N": str(survey.revision + 1)}
+    if counted and counted.answered_at:
+        # Written here and not with the answer, so that a patient's tap pays for no further index.
+        set_.append("counted_answer_at = :answered")
+        values[":answered"] = {"S": counted.answered_at}
+    else:
+        remove.append("counted_answer_at")
     return {
         "Update": {
             "TableName": setting("SURVEYS_TABLE"),

@@ -178,8 +178,10 @@ def test_answers_of_a_period_are_those_of_its_local_days() -> None:
     assert [row["score"] for row in lines(client.get("/export/answers.csv?period=2026-04"))] == ["8"]
 
 
-def test_an_answer_that_is_not_counted_yet_has_its_themes(practice: None) -> None:
+def test_an_answer_is_in_the_file_once_it_is_counted(practice: None) -> None:
     answer(sent(survey_id(30), patient_id="p30"), 3, "I waited for half an hour")
+    assert "p30" not in owner().get("/export/answers.csv").body
+    count()
     found = lines(owner().get("/export/answers.csv"))
     assert next(row for row in found if row["patient_id"] == "p30")["themes"] == "waiting"
 
@@ -261,6 +263,7 @@ def test_open_cases_for_programs_name_no_patient(monkeypatch: pytest.MonkeyPatch
 
 def test_the_index_of_answers_has_the_first_and_not_the_last_moment() -> None:
     answers([9])
+    count()
     second = timedelta(seconds=1)
     assert list(surveys.answered_in("north", ANSWERED_AT, ANSWERED_AT + second)) == [survey_id(0)]
     assert list(surveys.answered_in("north", ANSWERED_AT - second, ANSWERED_AT)) == []
