@@ -73,8 +73,6 @@ def start(state: Path, now: datetime, patients: int, progress: Progress) -> Stac
     _import(stack, "incoming/patients-who-left.csv", sample.changes_csv, progress)
     counted = stack.invoke("AggregateScoresFunction", {"time": format_instant(now)})
     progress.tell(f"Nightly job: {counted['surveys']} surveys counted in {counted['rows']} rows.")
-    stack.invoke("MeasureWorthFunction", {"time": format_instant(now)})
-    progress.tell("Weekly job: measured what closing the loop is worth.")
     measured = stack.invoke("MeasureWorthFunction", {"time": format_instant(now)})
     progress.tell(f"Weekly job: what the loop is worth, measured at {measured['clinics']} clinics.")
     return stack

@@ -98,9 +98,17 @@ def test_a_night_in_which_nothing_changed_changes_nothing(practice):
     practice.answer(mail, 6)
     practice.rest()
     practice.count_scores()
-    before = practice.dump()
+    before = stored(practice)
     assert practice.count_scores() == {"surveys": 0, "rows": 0}
-    assert practice.dump() == before
+    assert stored(practice) == before
+
+
+def stored(practice: Practice) -> dict[str, list[str]]:
+    """Everything in every table, except for the note of when the figures were counted."""
+    return {
+        name: [item for item in items if '"scope": "directory"' not in item or '"day": "counted"' not in item]
+        for name, items in practice.dump().items()
+    }
 
 
 def test_an_answer_that_moves_to_and_fro_is_counted_once(practice):
