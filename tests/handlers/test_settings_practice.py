@@ -248,6 +248,14 @@ def test_review_links_are_https_only_and_come_back_as_they_were(owner):
     assert refused.status == 400
 
 
+def test_no_public_review_page_at_all_is_a_choice_of_its_own(owner):
+    reviews = {"REVIEW_INVITATIONS": "off", "REVIEW_DELAY_HOURS": "24"}
+    save(owner, "reviews", reviews, REVIEW_LINKS="")
+    assert parameters().review_links != ()
+    assert settings.practice().review_links == ()
+    assert "Take the default: Google=https://g.page" in owner.get("/settings/practice/reviews").text
+
+
 def test_a_choice_that_somebody_broke_by_hand_names_itself_and_stops(owner):
     client().put_item(TableName="Settings", Item={"scope": {"S": "practice"}, "PAUSE_DAYS": {"S": "ten"}})
     kept.forget()
