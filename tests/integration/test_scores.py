@@ -98,12 +98,12 @@ def test_a_night_in_which_nothing_changed_changes_nothing(practice):
     practice.answer(mail, 6)
     practice.rest()
     practice.count_scores()
-    before = stored(practice)
+    before = everything(practice)
     assert practice.count_scores() == {"surveys": 0, "rows": 0}
-    assert stored(practice) == before
+    assert everything(practice) == before
 
 
-def stored(practice: Practice) -> dict[str, list[str]]:
+def everything(practice: Practice) -> dict[str, list[str]]:
     """Everything in every table, except for the note of when the figures were counted."""
     return {
         name: [item for item in items if '"scope": "directory"' not in item or '"day": "counted"' not in item]
