@@ -23,8 +23,9 @@ THERAPISTS = (
 )  # fmt: skip
 SAID = {
     "promoter": (
-        "", "", "", "Kind people, and my knee is so much better.", "She explained every exercise. I can lift my son again.",
-        "Siempre me escuchan. Ya no tengo dolor.", "Best therapist I ever had!", "Never had to wait. Clean and friendly.",
+        "", "", "", "Kind people, and my knee is so much better.",
+        "She explained every exercise. I can lift my son again.", "Siempre me escuchan. Ya no tengo dolor.",
+        "Best therapist I ever had!", "Never had to wait. Clean and friendly.",
         "Excellent, though the parking is a puzzle.",
     ),
     "passive": (
@@ -32,7 +33,8 @@ SAID = {
         "El trato es bueno, pero la espera es larga.",
     ),
     "detractor": (
-        "I waited 40 minutes twice and nobody told me why.", "", "The bill was wrong again and the front desk was rude.",
+        "I waited 40 minutes twice and nobody told me why.", "",
+        "The bill was wrong again and the front desk was rude.",
         "I fell off the balance board and nobody was near.", "A different therapist every time. My pain is worse.",
         "Cancelaron mi cita sin avisar.",
     ),
@@ -50,8 +52,9 @@ def facts(answers: int, until: date, days: int, seed: int) -> Iterator[tuple[str
         language = "es" if dice.random() < 0.18 else "en"
         sent = until - timedelta(days=int(days * dice.random()) + 1)
         row: dict[str, Any] = {
-            "score": None, "answer_day": "", "cohort_day": sent.isoformat(), "funnel": FUNNEL[: dice.choice((2, 4, 4, 4, 4))],
-            "clinic_id": CLINICS[clinic], "therapist_id": f"t{therapist}", "touchpoint": touchpoint, "language": language,
+            "score": None, "answer_day": "", "cohort_day": sent.isoformat(), "touchpoint": touchpoint,
+            "funnel": FUNNEL[: dice.choice((2, 4, 4, 4, 4))], "language": language,
+            "clinic_id": CLINICS[clinic], "therapist_id": f"t{therapist}",
         }  # fmt: skip
         said = ""
         if number % 3 == 0:
@@ -101,7 +104,9 @@ def fill(answers: int, until: date, *, days: int = 800, seed: int = 11, words: i
     _write("Scores", items)
     said = [one for one in made if one[3]]
     said.sort(key=lambda one: one[2].answered_at, reverse=True)
-    _write("Surveys", [_survey(survey, patient, marked[survey] or c, text) for survey, patient, c, text in said[:words]])
+    _write(
+        "Surveys", [_survey(survey, patient, marked[survey] or c, text) for survey, patient, c, text in said[:words]]
+    )
 
 
 def _survey(survey: str, patient: str, counted: Counted, said: str) -> dict[str, Any]:

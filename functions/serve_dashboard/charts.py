@@ -110,7 +110,7 @@ def control(chart: ControlChart, labels: Sequence[str], goal: int | None, *, nam
     `name` tells the drawings of a page apart. There must be a point.
     """
     lowest = min([goal or 100, *(min(point.low, point.score) for point in chart.points)])
-    plane = _Plane(width, 300, len(chart.points), max(-100, floor(lowest / 20) * 20))
+    plane = _Plane(width, 300, len(chart.points), max(-100, min(floor(lowest / 20) * 20, 60)))
     drawn = _scale(plane) + _limits(chart, plane) + plane.level("centre", chart.centre)
     if goal is not None:
         drawn += plane.level("goal", goal)

@@ -35,6 +35,10 @@ class Choice:
     language: str
     period: Period | None
 
+    def covers(self, clinic_id: str) -> bool:
+        """Whether the clinic is among those chosen, also one that no night has counted yet."""
+        return self.everything or clinic_id in self.clinics
+
     def query(self) -> dict[str, str]:
         """The choice as the parameters of an address."""
         return {

@@ -186,7 +186,7 @@ def _entries(wanted: Wanted) -> Iterator[Listed]:
     today = [
         entry
         for entry in newer_comments().values()
-        if entry and entry.clinic_id in wanted.choice.clinics and first <= entry.key < before
+        if entry and wanted.choice.covers(entry.clinic_id) and first <= entry.key < before
     ]
     counted = [comments.newest(clinic, first, before) for clinic in wanted.choice.clinics]
     return heapq.merge(

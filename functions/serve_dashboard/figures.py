@@ -18,6 +18,7 @@ from shared.domain.aggregate import (
 from shared.domain.period import Period, twelve_months_to
 from shared.domain.score import Category, nps
 from shared.domain.statistics import (
+    SCORE_FROM,
     SURE_FROM,
     Comparison,
     Confidence,
@@ -248,9 +249,13 @@ def _within(months: Months, period: Period) -> Months:
 
 
 def _chart(months: Mapping[str, Counter[str]], period: Period) -> ControlChart:
-    """Thirteen months up to the period's end, so that a month meets the same month of the year before."""
+    """Thirteen months up to the period's end, so that a month meets the same month of the year before.
+
+    Those with too few answers for a score are left out.
+    """
     span = [month for month in sorted(months) if month >= f"{twelve_months_to(period.last).previous.last:%Y-%m}"]
-    return control_chart([(month, groups_of(histogram(months[month]))) for month in span])
+    series = [(month, groups_of(histogram(months[month]))) for month in span]
+    return control_chart([(month, groups) for month, groups in series if groups.answers >= SCORE_FROM])
 
 
 def _cohorts(months: Mapping[str, Counter[str]], today: date) -> tuple[Cohort, ...]:

@@ -18,7 +18,7 @@ MOST = 400
 def newer_answers(choice: Choice) -> int:
     """How many there are of what is chosen, whatever the period."""
     return sum(
-        survey.clinic_id in choice.clinics
+        choice.covers(survey.clinic_id)
         and choice.therapist_id in ("", survey.therapist_id)
         and choice.touchpoint in ("", survey.touchpoint)
         and choice.language in ("", survey.language)

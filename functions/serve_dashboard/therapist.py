@@ -57,7 +57,9 @@ def own_figures(request: Request, staff: Staff) -> Response:
     quarters = [quarter_of(today)]
     while len(quarters) < QUARTERS:
         quarters.append(quarters[-1].previous)
-    lines = _lines(staff.therapist_id, quarters)
+    counted = list(zip(quarters, _lines(staff.therapist_id, quarters), strict=True))
+    # A quarter without answers hides nobody; it would only hide others with it.
+    quarters, lines = [q for q, line in counted if line.answers], [line for _, line in counted if line.answers]
     shown = suppress(lines)
     return page(
         request,
