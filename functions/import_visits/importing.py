@@ -135,7 +135,7 @@ def _job(upload: Upload, found: Found, zone_of: ZoneOf, invocation: Invocation) 
 
 
 def _open(file: IO[bytes], upload: Upload, zone_of: ZoneOf) -> Reading:
-    reading = recognise(file, Context(zone_of, settings.read_intake_rules()))
+    reading = recognise(file, Context(zone_of, settings.read_intake_rules(), practice))
     is_setting = reading.kind in KINDS_OF_SETTINGS
     if is_setting != upload.key.startswith(SETTINGS) and not upload.is_preview:
         place = "This is accepted" if is_setting else "Clinics and the choices for intake alone are accepted"

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO
 
+from shared.config import parameters
 from shared.domain.episode import Case, Visit, ZoneOf
 from shared.domain.intake import IntakeRules, RuleChange
 from shared.domain.patient import Patient
-from shared.domain.settings import ClinicSettings
+from shared.domain.settings import ClinicSettings, Practice
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Context:
 
     zone_of: ZoneOf  # a time without an offset is read in the clinic's zone
     rules: IntakeRules = field(default_factory=IntakeRules)
+    practice: Callable[[], Practice] = parameters  # what clinics take that they do not set themselves
 
 
 @dataclass(frozen=True, slots=True)

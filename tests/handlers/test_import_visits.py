@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from functions.import_visits import upload as uploads
 from functions.import_visits.handler import handler
+from shared.config import setting
 from shared.domain.message import MessageState
 from shared.domain.patient import Patient
 from shared.observability import HandlerFailed
-from shared.storage import models, patients, surveys, visits
+from shared.storage import kept, models, patients, surveys, visits
 from shared.storage import settings as stored_settings
+from shared.storage.dynamodb import client
 from tests.fakes import FakeContext
 from tests.handlers.exports import (
     COURSE,
@@ -535,3 +537,16 @@ def test_an_unexpected_failure_ends_the_invocation_without_its_words(bucket, mon
     output = capsys.readouterr()
     assert "zebra" not in str(failure.value) + output.out + output.err
     assert bucket.listed() == ["incoming/file.csv", "unfinished/file.csv.json"]
+
+
+def test_a_clinic_s_hours_are_judged_beside_those_that_the_dashboard_chose(bucket):
+    clinics = "clinic_id,name,send_from\nnight,Night,19:00\n"
+    upload(bucket, "settings/clinics.csv", clinics)
+    assert run(bucket, "settings/clinics.csv")["created"] == 1
+    client().put_item(
+        TableName=setting("SETTINGS_TABLE"), Item={"scope": {"S": "practice"}, "SEND_UNTIL": {"S": "18:00"}}
+    )
+    kept.forget()
+    upload(bucket, "settings/clinics.csv", clinics, at=FIRST_UPLOAD + timedelta(days=1))
+    [error] = run(bucket, "settings/clinics.csv")["errors"]
+    assert "leaves no time for sending" in error["reason"]

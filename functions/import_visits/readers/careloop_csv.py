@@ -17,7 +17,6 @@ from functions.import_visits.records import (
     Record,
     VisitRecord,
 )
-from shared.config import parameters
 from shared.domain.episode import Visit, VisitKind, VisitStatus
 from shared.domain.patient import Language, Patient, parse_language
 from shared.domain.settings import (
@@ -45,7 +44,7 @@ _PATIENT_OPTIONS = {
 }
 
 
-def _patient(cells: Cells) -> PatientRecord:
+def _patient(cells: Cells, _: Context) -> PatientRecord:
     patient_id = cells.required("patient_id", values.identifier)
     clinic_id = cells.required("clinic_id", values.identifier)
     status = cells.optional("status", values.choice_of(_PatientStatus), _PatientStatus.ACTIVE)
@@ -75,7 +74,7 @@ _VISIT_OPTIONS = {
 }
 
 
-def _visit(cells: Cells) -> VisitRecord:
+def _visit(cells: Cells, _: Context) -> VisitRecord:
     clinic_id = cells.required("clinic_id", values.identifier)
     moment = values.moment_in(cells.zone_of(clinic_id))
     visit = Visit(
@@ -110,7 +109,7 @@ _CLINIC_OPTIONS = {
 }
 
 
-def _clinic(cells: Cells) -> ClinicRecord:
+def _clinic(cells: Cells, context: Context) -> ClinicRecord:
     clinic = ClinicSettings(
         clinic_id=cells.required("clinic_id", values.identifier),
         name=cells.optional("name", values.words, None),
@@ -122,7 +121,7 @@ def _clinic(cells: Cells) -> ClinicRecord:
         send_until=cells.optional("send_until", _if_valid(parse_time_of_day), None),
         send_days=cells.optional("send_days", _if_valid(parse_days), None),
     )
-    if not clinic_of(clinic, parameters()).window.ever_opens:
+    if not clinic_of(clinic, context.practice()).window.ever_opens:
         column = "send_until" if clinic.send_until else "send_from"
         raise BadCell(column, "leaves no time for sending: send_until must be later than send_from")
     return ClinicRecord(clinic, cells.absent(_CLINIC_OPTIONS))
@@ -143,7 +142,7 @@ class _Kind:
     name: str
     required: tuple[str, ...]
     optional: tuple[str, ...]
-    to_record: Callable[[Cells], Record]
+    to_record: Callable[[Cells, Context], Record]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -188,7 +187,7 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     if twice:
         raise FileRefused(f"The header names a column twice: {', '.join(twice)}.", kind.name, header.line)
     columns = Columns(len(names), {name: place for place, name in enumerate(names) if name in kind.columns})
-    rows = read_rows(lines, columns, context.zone_of, lambda cells: (kind.to_record(cells),))
+    rows = read_rows(lines, columns, context.zone_of, lambda cells: (kind.to_record(cells, context),))
     return Reading(kind.name, rows, header.raw)
 
 
