@@ -86,7 +86,7 @@ def fill(answers: int, until: date, *, days: int = 800, seed: int = 11, words: i
     rows: dict[tuple[str, str], dict[str, int]] = {}
     for (scope, day, name), number in counts.items():
         rows.setdefault((scope, day), {})[name] = number
-    items = [
+    items: list[dict[str, Any]] = [
         {"scope": {"S": scope}, "day": {"S": day}, **{name: {"N": str(number)} for name, number in names.items()}}
         for (scope, day), names in rows.items()
     ]

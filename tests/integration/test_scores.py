@@ -67,9 +67,38 @@ def funnel_stored(practice: Practice) -> Counter[tuple[str, str]]:
     return +counted
 
 
+def months_recount(practice: Practice) -> Counter[tuple[str, str, str]]:
+    """Each score by clinic, month, touchpoint and language; and the latest answer of each patient and quarter."""
+    counted: Counter[tuple[str, str, str]] = Counter()
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for survey in practice.items("SurveysTable"):
+        if "score" in survey:
+            answered = datetime.fromisoformat(survey["answered_at"].replace("Z", "+00:00")).astimezone(NEW_YORK)
+            month = f"{answered:%Y-%m}"
+            kind = f"{survey['touchpoint']}|{survey.get('language', 'en')}|"
+            counted[f"clinic#{survey['clinic_id']}", month, f"{kind}s{survey['score']}"] += 1
+            place = (survey["patient_id"], f"{answered.year}-{(answered.month - 1) // 3}")
+            rival = latest.get(place, {"key": ("", "")})
+            if (key := (survey["answered_at"], survey["survey_id"])) > rival["key"]:
+                latest[place] = {"key": key, "count": ("practice", month, f"{kind}u{survey['score']}")}
+    counted.update(one["count"] for one in latest.values())
+    return counted
+
+
+def months_stored(practice: Practice) -> Counter[tuple[str, str, str]]:
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for row in practice.items("ScoresTable"):
+        scope = row["scope"].removeprefix("month#")
+        wanted = r"[^@]+\|u\d+" if scope == "practice" else r"[^@]+\|s\d+"
+        if scope != row["scope"]:
+            counted.update({(scope, row["day"], name): int(row[name]) for name in row if re.fullmatch(wanted, name)})
+    return +counted
+
+
 def assert_counts_are_right(practice: Practice) -> None:
     assert stored(practice) == recount(practice)
     assert funnel_stored(practice) == funnel_recount(practice)
+    assert months_stored(practice) == months_recount(practice)
 
 
 def test_the_counts_equal_a_recount_on_every_night(practice):
