@@ -8,16 +8,17 @@ from typing import Any
 from functions.record_response.form import Form, read_form
 from shared.domain.identity import Token, parse_token
 from shared.domain.score import classify, parse_score
+from shared.domain.settings import is_within
 from shared.domain.survey import Answer, reactions_to
 from shared.locale import moment
 from shared.observability import count, entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
 from shared.storage.lexicon import lexicon
-from shared.storage.settings import clinic, practice, wording
+from shared.storage.settings import clinic, networks, practice, wording
 from shared.web import pages
 from shared.web.pages import Problem
-from shared.web.requests import language_wanted, query, token_in
+from shared.web.requests import address_of, language_wanted, query, token_in
 from shared.web.responses import page
 
 
@@ -55,7 +56,8 @@ def _submit(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any
 
 
 def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bool, now: datetime) -> dict[str, Any]:
-    answer = replace(answer, concerns_safety=bool(lexicon().find(answer.comment).concerns))
+    concerns = bool(lexicon().find(answer.comment).concerns)
+    answer = replace(answer, concerns_safety=concerns, onsite=is_within(address_of(event), networks()))
     reaction = reactions_to(classify(answer.score), practice(), concerns_safety=answer.concerns_safety)
     outcome, survey = answers.record(token, answer, reaction, now, practice().edit_window)
     if survey is None:

@@ -121,6 +121,7 @@ def change(request: Request, staff: Staff) -> Response:
         after = replace(after, uploaded_at=max(request.now, stored.uploaded_at or request.now))
         if not changes.write_clinic(stored, after, form.notes(f"clinic#{clinic_id}", changed), staff, request.now):
             return _show(request, staff, clinic_id, _form(staff, _stored(clinic_id)), problem=CONTENDED, status=409)
+        settings.put_networks(clinic_id, after.networks)
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
 

@@ -151,6 +151,7 @@ class Figures:
     coverage: tuple[Coverage, ...]
     safety: int
     quick: int
+    onsite: int
     invited: Mapping[Category, int]
 
     @property
@@ -192,6 +193,7 @@ def read_figures(
         coverage=_coverage(now, choice),
         safety=counts["safety"],
         quick=counts["quick"],
+        onsite=counts["onsite"],
         invited={group: counts[f"review|{group}"] for group in Category},
     )
 
@@ -217,6 +219,7 @@ def _of_therapist(choice: Choice, period: Period, whole: Months) -> Figures:
         coverage=(),
         safety=0,
         quick=0,
+        onsite=0,
         invited={},
     )
 

@@ -61,6 +61,7 @@ def facts_of(survey: Survey, practice_zone: ZoneInfo, lexicon: Lexicon) -> Count
         themes=found.themes,
         concerns=found.concerns,
         is_quick=answered_at is not None and answered_at - survey.occurred_at < QUICK,
+        is_onsite=bool(survey.answers) and survey.answers[-1].onsite,
         is_invited=survey.review_invited_at is not None,
     )
 
@@ -150,6 +151,8 @@ def _remarks(counted: Counted, group: Category) -> Iterator[str]:
         yield "safety"
     if counted.is_quick:
         yield "quick"
+    if counted.is_onsite:
+        yield "onsite"
     if counted.is_invited:
         yield f"review|{group}"
 

@@ -31,11 +31,12 @@ def pending_with(reaction: Reaction) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a patient sent: at most 4,000 characters of comment, and whether they may concern safety."""
+    """What a patient sent: at most 4,000 characters of comment, whether they may concern safety, and from where."""
 
     score: int
     comment: str
     concerns_safety: bool = False
+    onsite: bool = False  # from a clinic's own network, where staff may be looking on
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class AcceptedAnswer:
     comment: str
     at: datetime
     concerns_safety: bool = False  # what the comment then in force says
+    onsite: bool = False  # given from a clinic's own network
 
     @property
     def category(self) -> Category:
@@ -74,6 +76,7 @@ class Counted:
     themes: tuple[str, ...] = ()
     concerns: tuple[str, ...] = ()
     is_quick: bool = False
+    is_onsite: bool = False
     is_invited: bool = False  # to a public review
 
 

@@ -96,6 +96,7 @@ def _write(
         "comment": {"S": answer.comment},
         "at": {"S": moment},
         **({"concerns_safety": {"BOOL": True}} if answer.concerns_safety else {}),
+        **({"onsite": {"BOOL": True}} if answer.onsite else {}),
     }
     comment, changed = ":comment", "(score <> :score OR #comment <> :comment)"
     if not answer.comment:

@@ -1,6 +1,5 @@
 """Sign-ins, under the hash of the secret that the browser holds: nobody can use what stands in the table."""
 
-
 from pynamodb.exceptions import DoesNotExist, UpdateError
 
 from shared.domain.staff import Role, Session, Staff

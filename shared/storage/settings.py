@@ -5,7 +5,7 @@ and the practice's own words under `wording.<language>.<slot>`, so that the pati
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from shared.storage.dynamodb import client
 from shared.storage.kept import forget, kept
 
 PRACTICE, CLINICS = "practice", "clinics"
+NETWORKS = "networks."  # and a clinic's id: its networks, where the patient's page reads them with everything else
 
 
 def practice() -> Practice:
@@ -32,18 +33,24 @@ def wording(language: str) -> Wording:
     return _chosen_practice()[1][language]
 
 
-def _chosen_practice() -> tuple[Practice, Mapping[str, Wording]]:
+def networks() -> tuple[str, ...]:
+    """The networks of all clinics, in CIDR notation; kept for a minute."""
+    return _chosen_practice()[2]
+
+
+def _chosen_practice() -> tuple[Practice, Mapping[str, Wording], tuple[str, ...]]:
     return kept(PRACTICE, lambda: _practice_of(texts_of(PRACTICE)))
 
 
-def _practice_of(chosen: Mapping[str, str]) -> tuple[Practice, Mapping[str, Wording]]:
+def _practice_of(chosen: Mapping[str, str]) -> tuple[Practice, Mapping[str, Wording], tuple[str, ...]]:
     words = {
         language.value: Wording(
             {slot.name: text for slot in SLOTS if (text := chosen.get(wording_name(language, slot.name)))}
         )
         for language in Language
     }
-    return (practice_with(chosen) if chosen else parameters()), words
+    here = [network for name, text in chosen.items() if name.startswith(NETWORKS) for network in text.split(";")]
+    return (practice_with(chosen) if chosen else parameters()), words, tuple(here)
 
 
 def practice_with(chosen: Mapping[str, str]) -> Practice:
@@ -64,6 +71,19 @@ CHOSEN = (
 def wording_name(language: str, slot: str) -> str:
     """Under which name of the row `practice` a text stands."""
     return f"wording.{language}.{slot}"
+
+
+def put_networks(clinic_id: str, found: Iterable[str]) -> None:
+    """Note a clinic's networks where the patient's page finds them; the last write wins."""
+    text = ";".join(found)
+    client().update_item(
+        TableName=setting("SETTINGS_TABLE"),
+        Key={"scope": {"S": PRACTICE}},
+        UpdateExpression="SET #networks = :networks" if text else "REMOVE #networks",
+        ExpressionAttributeNames={"#networks": NETWORKS + clinic_id},
+        **({"ExpressionAttributeValues": {":networks": {"S": text}}} if text else {}),
+    )
+    forget(PRACTICE)
 
 
 def chosen_texts() -> dict[str, str]:

@@ -217,7 +217,10 @@ def _answers(item: SurveyItem) -> Iterator[AcceptedAnswer]:
     for number, answer in enumerate(item.answers or (), start=1):
         if answer["comment"]:  # an answer without a comment leaves the earlier one in force
             comment, concerns_safety = answer["comment"], answer.get("concerns_safety", False)
-        yield AcceptedAnswer(number, int(answer["score"]), comment, parse_instant(answer["at"]), concerns_safety)
+        onsite = answer.get("onsite", False)
+        yield AcceptedAnswer(
+            number, int(answer["score"]), comment, parse_instant(answer["at"]), concerns_safety, onsite
+        )
 
 
 def to_survey(item: SurveyItem) -> Survey:

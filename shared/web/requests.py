@@ -16,6 +16,11 @@ def query(event: dict[str, Any], name: str) -> str:
     return str((event.get("queryStringParameters") or {}).get(name) or "")
 
 
+def address_of(event: dict[str, Any]) -> str:
+    """The reader's IP address; empty if the gateway does not say."""
+    return str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or "")
+
+
 def language_wanted(event: dict[str, Any]) -> Language:
     """The language that the reader's browser asks for."""
     headers = event.get("headers") or {}

@@ -21,6 +21,7 @@ from shared.domain.themes import parse_lexicon
 from shared.storage import dynamodb, surveys
 from shared.storage.lexicon import put_lexicon
 from shared.storage.models import SurveyItem
+from shared.storage.settings import put_networks
 from tests.builders import MONDAY_NOON, a_survey
 from tests.fakes import FakeContext
 
@@ -334,3 +335,22 @@ def test_the_answer_path_loads_no_heavy_module():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_marked"),
+    [("203.0.113.9", True), ("2001:db8:7::1", True), ("198.51.100.4", False), ("", False), ("no address", False)],
+)
+def test_an_answer_from_a_clinic_s_own_network_is_marked_and_the_address_not_kept(token, address, is_marked):
+    put_networks("north", ("203.0.113.0/24",))
+    put_networks("south", ("2001:db8:7::/48",))
+    request("POST", token, body={"score": 9, "comment": ""}, requestContext={"identity": {"sourceIp": address}})
+    assert [answer.onsite for answer in stored().answers] == [is_marked]
+    assert not address or address not in str(table())
+
+
+def test_a_network_that_was_taken_back_marks_nothing(token):
+    put_networks("north", ("203.0.113.0/24",))
+    put_networks("north", ())
+    request("POST", token, body={"score": 9}, requestContext={"identity": {"sourceIp": "203.0.113.9"}})
+    assert [answer.onsite for answer in stored().answers] == [False]

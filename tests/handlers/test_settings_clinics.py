@@ -66,6 +66,7 @@ def test_the_networks_are_stored_as_ranges(owner):
     assert is_within("2001:db8:1::5", networks)
     assert not is_within("198.51.100.16", networks)
     assert not is_within("", networks)
+    assert settings.networks() == networks
     save(owner)
     assert settings.clinic("north").networks == ()
 

@@ -23,7 +23,7 @@ from shared.domain.aggregate import (
     mark_latest,
     of_kind,
 )
-from shared.domain.survey import Counted, Survey
+from shared.domain.survey import AcceptedAnswer, Counted, Survey
 from shared.domain.themes import default_lexicon
 from tests.builders import a_survey
 
@@ -121,6 +121,7 @@ facts = st.none() | st.builds(
     themes=st.sampled_from([(), ("billing",), ("billing", "waiting")]),
     concerns=st.sampled_from([(), ("fall",)]),
     is_quick=st.booleans(),
+    is_onsite=st.booleans(),
     is_invited=st.booleans(),
 )
 
@@ -174,6 +175,19 @@ def test_what_may_bend_the_figures_is_counted() -> None:
     assert row["practice", "2026-03"]["evaluation|en|review|promoter"] == 1
     later = by_month(a_survey(sent_at=SENT, answered_at=ANSWERED, score=10))
     assert not {"evaluation|en|quick", "evaluation|en|review|promoter"} & later["practice", "2026-03"].keys()
+
+
+def test_an_answer_from_the_clinic_s_own_network_is_counted_by_the_version_that_counts() -> None:
+    def versions(*onsite: bool) -> tuple[AcceptedAnswer, ...]:
+        return tuple(
+            AcceptedAnswer(number, 10, "", ANSWERED, onsite=given) for number, given in enumerate(onsite, start=1)
+        )
+
+    def marked(*onsite: bool) -> int:
+        survey = a_survey(sent_at=SENT, answered_at=ANSWERED, score=10, answers=versions(*onsite))
+        return by_month(survey)["practice", "2026-03"].get("evaluation|en|onsite", 0)
+
+    assert (marked(True), marked(False), marked(True, False), marked(False, True)) == (1, 0, 0, 1)
 
 
 def answered(survey: str, day: int, month: int = 3, **differences: Any) -> Survey:
