@@ -21,6 +21,7 @@ from functions.import_visits.readers.fhir_resources import (
     Element,
     Entry,
     References,
+    Seen,
     entries,
 )
 from functions.import_visits.readers.json_values import MAX_LENGTH, Broken, json_values
@@ -37,6 +38,7 @@ from functions.import_visits.records import (
     Refusal,
     Row,
     VisitRecord,
+    protection,
 )
 from shared.domain.episode import Case, Visit, VisitKind, VisitStatus
 from shared.domain.intake import kind_of
@@ -68,29 +70,29 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
 
 
 def _rows(file: IO[bytes], context: Context) -> Iterator[Row | Refusal]:
-    undated: set[str] = set()
-    with closing(Directory(file)) as directory:
+    with closing(Directory(file)) as directory, closing(Seen()) as undated:
         for found in json_values(file):
             if isinstance(found, Broken):
                 yield Refusal(found.line, found.raw, "", found.reason)
                 continue
             for entry in entries(found):
+                source = _Source(entry, References(entry, directory), context, directory)
+                heard = _heard
                 try:
                     _refuse_older_version(entry, undated)
-                    records = _records(_Source(entry, References(entry, directory), context, directory))
+                    records = _records(source)
                 except BadElement as bad:
-                    yield Refusal(found.line, entry.raw, bad.path, bad.reason)
+                    yield Refusal(found.line, entry.raw, bad.path, bad.reason, ())
                 else:
                     yield Row(found.line, entry.raw, records)
 
 
-def _refuse_older_version(entry: Entry, undated: set[str]) -> None:
+def _refuse_older_version(entry: Entry, undated: Seen) -> None:
     """A history has the newest version first; of versions without a date, only that tells which one counts."""
     if entry.is_undated_version:
         version = f"{entry.type}/{entry.id}" if entry.type else "/".join(entry.deleted)
-        if version in undated:
+        if not undated.add(version):
             raise entry.resource.bad("meta.lastUpdated", "is empty, and a newer version of the same came before")
-        undated.add(version)
 
 
 @dataclass(frozen=True, slots=True)

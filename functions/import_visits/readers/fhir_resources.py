@@ -235,6 +235,25 @@ class Directory:
                         yield from _names_of(entry)
 
 
+class Seen:
+    """What a file named before; it lies on disk, since there may be as many names as rows."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")  # SQLite's own temporary file
+        self._database.executescript("""
+            PRAGMA journal_mode = OFF;
+            CREATE TABLE seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
+        """)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._database.close()
+
+    def add(self, name: str) -> bool:
+        """Note a name; False if it was noted before."""
+        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (name,)).rowcount == 1
+
+
 def _names_of(entry: Entry) -> Iterator[tuple[str, str]]:
     full_url = entry.about.text("fullUrl")
     if full_url.startswith("urn:"):
