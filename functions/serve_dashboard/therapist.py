@@ -9,6 +9,7 @@ from functions.serve_dashboard.pages import page
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.aggregate import by_therapist, histogram
 from shared.domain.period import Period, quarter_of
+from shared.domain.report import widest_interval
 from shared.domain.score import nps
 from shared.domain.staff import Staff
 from shared.domain.statistics import (
@@ -33,7 +34,7 @@ MOST_PRAISE = 50
 class Whole:
     """The score of all quarters together, as far as it does not tell too much.
 
-    An interval is as wide as promoters and detractors are many: it is shown where these are.
+    Where the groups are hidden the interval is the widest possible: the exact one would tell them.
     """
 
     score: int | None
@@ -99,7 +100,7 @@ def _whole(lines: Sequence[Groups], shown: Shown) -> Whole:
     counts = [whole.detractors, *[0] * 6, whole.passives, 0, whole.promoters, 0]
     return Whole(
         nps(counts),
-        interval(whole) if shown.total_groups else None,
+        interval(whole) if shown.total_groups else widest_interval(whole),
         is_low=confidence(whole.answers) is Confidence.LOW,
     )
 

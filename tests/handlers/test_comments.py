@@ -197,7 +197,8 @@ def test_a_therapist_sees_no_small_number() -> None:
 def test_a_therapist_sees_a_score_but_not_the_groups_it_could_point_at() -> None:
     page = figures(*[10] * 30, *[8] * 6, 3)
     assert "Net Promoter Score 78" in page.text
-    assert "true score lies" not in page.text  # the interval's width would tell the detractors
+    # The widest interval of any such score: the exact one, from 56 to 89, would tell the detractors.
+    assert "between 51 and 94 , at least as sure as 95 in 100" in page.text
     assert "All four 37 – hidden – hidden – hidden" in page.text
 
 
@@ -208,7 +209,7 @@ def test_a_score_of_a_hundred_would_say_that_nobody_was_unhappy() -> None:
 def test_large_groups_are_shown_with_the_interval() -> None:
     page = figures(*[10] * 20, *[8] * 12, *[3] * 11)
     assert "January to March 2026 43 20 12 11" in page.text
-    assert "true score lies between" in page.text
+    assert ", as sure as 95 in 100" in page.text
 
 
 def test_a_therapist_sees_nobody_elses_figures() -> None:

@@ -55,7 +55,7 @@ def test_under_ten_answers_there_are_counts_and_no_score() -> None:
     given(*[10] * 9)
     page = overview()
     assert "No score yet 9 answers so far" in card(page, "Net Promoter Score")
-    assert "Promoters, 9–10 9 100 %" in card(page, "Who answered what")
+    assert "Promoters 9–10 9 100 %" in card(page, "Who answered what")
     assert "Among other practices" not in page.body
 
 
