@@ -1,7 +1,7 @@
 """The tables as PynamoDB sees them. Keys and indexes equal infra/template.yaml: a test holds them together."""
 
 from datetime import datetime
-from functools import cache
+from threading import Lock
 from typing import Any
 
 from pynamodb.attributes import (
@@ -22,10 +22,15 @@ from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
 
 
-@cache
+_connection = Connection(
+    connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=64
+)
+_joining = Lock()  # the workers of a cold start meet a table at once, and it joins once
+
+
 def connection() -> Connection:
     """One client for all tables: PynamoDB would make one each, at 0.1 s of every cold start."""
-    return Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=64)
+    return _connection
 
 
 class Table(Model):
@@ -33,11 +38,12 @@ class Table(Model):
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
-        is_new = cls._connection is None
-        table = super()._get_connection()
-        if is_new:
-            connection().add_meta_table(table.get_meta_table())
-            table.connection = connection()
+        with _joining:
+            is_new = cls._connection is None
+            table = super()._get_connection()
+            if is_new:
+                connection().add_meta_table(table.get_meta_table())
+                table.connection = connection()
         return table
 
 
