@@ -21,7 +21,6 @@ from pynamodb.models import Model
 from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
 
-
 _connection = Connection(
     connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=64
 )
