@@ -71,6 +71,38 @@ def keep_corrections(said: Patient, stored: Patient, absent: frozenset[str] = fr
     return replace(said, corrected=still, **kept)
 
 
+TAKEN_OVER = "0001-01-01T00:00:00Z"
+"""In `behind`: the word is from another record of the same person, and any word of this one's own is later."""
+
+_FILLED = ("first_name", "last_name", "email", "phone", "language", "clinic_id")
+
+
+def filled_from(retired: Patient, survivor: Patient) -> Patient:
+    """Of two who turned out to be one: the survivor, with what only the other's records or corrections tell.
+
+    What the survivor's records say stays, an email that they say is none as well; so do corrections.
+    """
+    fields = [
+        name
+        for name in _FILLED
+        if getattr(retired, name) and _is_stated(name, retired) and not _is_stated(name, survivor)
+    ]
+    behind = {**dict(survivor.behind), **dict.fromkeys(fields, TAKEN_OVER)}
+    corrections = [(name, was) for name, was in retired.corrected if name in fields]
+    return replace(
+        survivor,
+        behind=tuple(sorted(behind.items())),
+        corrected=(*survivor.corrected, *corrections),
+        **{name: getattr(retired, name) for name in fields},
+    )
+
+
+def _is_stated(name: str, patient: Patient) -> bool:
+    if name in dict(patient.corrected):
+        return True
+    return bool(dict(patient.behind).get(name, patient.uploaded_at))
+
+
 def search_name(last_name: str, first_name: str) -> str:
     """What a patient is found under: last name first, without case, accents and signs."""
     letters = unicodedata.normalize("NFKD", f"{last_name} {first_name}").casefold()

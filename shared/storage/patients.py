@@ -11,7 +11,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from shared.domain.patient import CORRECTABLE, Language, Patient, search_name
+from shared.domain.patient import CORRECTABLE, Language, Patient, filled_from, search_name
 from shared.storage.conditions import condition_failed, is_not, transaction_refused
 from shared.storage.models import PatientItem, connection
 
@@ -60,22 +60,14 @@ def put_record(patient: Patient, seen: Patient | None) -> bool:
     Mailing history and holds are left as they are; an opt-out is set, never cleared. False if someone else was faster.
     """
     item = PatientItem
-    changes: list[Action] = [
-        item.first_name.set(patient.first_name),
-        item.last_name.set(patient.last_name),
-        item.email.set(patient.email),
-        item.phone.set(patient.phone),
-        item.language.set(patient.language),
-        item.clinic_id.set(patient.clinic_id),
+    changes = [
+        *_said_of(patient),
         item.tags.set(list(patient.tags)),
         item.deceased.set(patient.deceased),
         item.archived.set(patient.archived),
     ]
     if patient.opted_out:
         changes.append(item.opted_out.set(True))
-    changes.append(item.corrected.set(dict(patient.corrected)) if patient.corrected else item.corrected.remove())
-    changes += _found_under(patient)
-    changes.append(item.behind.set(dict(patient.behind)) if patient.behind else item.behind.remove())
     for attribute, moment in ((item.updated_at, patient.updated_at), (item.uploaded_at, patient.uploaded_at)):
         changes.append(attribute.set(moment) if moment else attribute.remove())
     return _update(patient.patient_id, changes, _unchanged(seen))
@@ -117,6 +109,22 @@ def _begins(last: str, other: str, limit: int) -> list[str]:
     return [item.patient_id for item in islice(wanted, limit)]
 
 
+def _said_of(patient: Patient) -> list[Action]:
+    """Who they are and how to reach them, whose word that is, and what they are found under."""
+    item = PatientItem
+    return [
+        item.first_name.set(patient.first_name),
+        item.last_name.set(patient.last_name),
+        item.email.set(patient.email),
+        item.phone.set(patient.phone),
+        item.language.set(patient.language),
+        item.clinic_id.set(patient.clinic_id),
+        item.corrected.set(dict(patient.corrected)) if patient.corrected else item.corrected.remove(),
+        item.behind.set(dict(patient.behind)) if patient.behind else item.behind.remove(),
+        *_found_under(patient),
+    ]
+
+
 def _found_under(patient: Patient) -> list[Action]:
     name = search_name(patient.last_name, patient.first_name)
     if not name:
@@ -135,9 +143,13 @@ def opt_out(patient_id: str) -> bool:
 def merge(retired: Patient, survivor: Patient) -> bool:
     """Make one patient of two, all at once: the survivor takes over every reason not to be mailed, or not yet.
 
-    False if either was mailed, opted out or merged since they were read.
+    An address, a name and the like that only the retired one's records tell are the survivor's as well. False if either
+    was changed, mailed, opted out or merged since they were read.
     """
     taken_over: list[Action] = [PatientItem.merged_from.add({retired.patient_id, *retired.merged_from})]
+    filled = filled_from(retired, survivor)
+    if filled != survivor:
+        taken_over += _said_of(filled)
     taken_over += [getattr(PatientItem, flag).set(True) for flag in _FLAGS if getattr(retired, flag)]
     if retired.surveyed_at and (survivor.surveyed_at is None or survivor.surveyed_at < retired.surveyed_at):
         taken_over += _set_all(retired, "surveyed_at", "surveyed_by", "surveyed_for")
@@ -147,7 +159,9 @@ def merge(retired: Patient, survivor: Patient) -> bool:
     try:
         with TransactWrite(connection=connection()) as transaction:
             transaction.update(
-                PatientItem(survivor.patient_id), actions=taken_over, condition=_same_history(survivor) & NOT_MERGED
+                PatientItem(survivor.patient_id),
+                actions=taken_over,
+                condition=_same_history(survivor) & _unchanged(survivor),
             )
             transaction.update(
                 PatientItem(retired.patient_id),
@@ -157,7 +171,7 @@ def merge(retired: Patient, survivor: Patient) -> bool:
                     PatientItem.name_initial.remove(),
                     PatientItem.search_name.remove(),
                 ],
-                condition=_same_history(retired) & NOT_MERGED,
+                condition=_same_history(retired) & _unchanged(retired),
             )
     except TransactWriteError as error:
         if transaction_refused(error):
@@ -186,13 +200,12 @@ def _same(attribute: Attribute[Any], value: object) -> Condition:
 
 
 def _unchanged(seen: Patient | None) -> Condition:
-    if seen is None or seen.uploaded_at is None:  # made by an opt-out or a merge, before any file named the patient
-        unknown: Condition = PatientItem.uploaded_at.does_not_exist() & NOT_MERGED
-        return unknown
-    unchanged: Condition = (PatientItem.uploaded_at == seen.uploaded_at) & NOT_MERGED
-    if seen.updated_at:
-        unchanged &= PatientItem.updated_at == seen.updated_at
-    unchanged &= _same(PatientItem.corrected, dict(seen.corrected)) & _same(PatientItem.behind, dict(seen.behind))
+    """Whether the records, the staff or a merge said nothing new since."""
+    known = seen or Patient("")  # an opt-out or a merge may come before any file that names the patient
+    unchanged: Condition = _same(PatientItem.uploaded_at, known.uploaded_at) & NOT_MERGED
+    if known.updated_at:
+        unchanged &= PatientItem.updated_at == known.updated_at
+    unchanged &= _same(PatientItem.corrected, dict(known.corrected)) & _same(PatientItem.behind, dict(known.behind))
     return unchanged
 
 

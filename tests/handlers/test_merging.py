@@ -8,9 +8,11 @@ import pytest
 from functions.alerts.alert_staff.handler import handler as alert_staff
 from functions.import_visits import course
 from functions.import_visits.merge import Outcome
+from functions.import_visits.records import PatientRecord
 from functions.unsubscribe.handler import handler as unsubscribe
 from shared.domain.clock import format_instant
 from shared.domain.message import MessageKind, MessageState
+from shared.domain.patient import Language, Patient, corrected
 from shared.mail.mailer import Mail, MailThrottled
 from shared.storage import messages, patients, surveys, visits
 from shared.storage.models import PatientItem, SurveyItem
@@ -96,6 +98,134 @@ def test_merging_again_changes_nothing():
     before = dump()
     assert merged("p1", "p2") is Outcome.UNCHANGED
     assert dump() == before
+
+
+# What only the retired patient's records tell.
+
+
+def bare(patient_id: str = "p2", *stated: str, uploaded: int = 1, **differences: Any) -> None:
+    """An import of records that state only these fields; what they do not state is empty or the sender's default."""
+    absent = frozenset(_FIELDS) - set(stated)
+    said = {**_FIELDS, **differences}
+    record = PatientRecord(a_person(patient_id, **said), absent)
+    at = FIRST_UPLOAD + uploaded * DAY
+    course.store(patient_id, [(2, record)], at, follow_up(), patients.get(patient_id))
+
+
+_FIELDS: dict[str, Any] = {
+    "first_name": "",
+    "last_name": "",
+    "email": "",
+    "phone": "",
+    "clinic_id": "FACILITY",
+    "language": Language.ENGLISH,
+}
+SPANISH: dict[str, Any] = {"language": Language.SPANISH, "phone": "555-0100"}
+
+
+def how_to_reach(patient: Patient) -> tuple[str, ...]:
+    return patient.email, patient.phone, patient.language, patient.clinic_id, patient.first_name, patient.last_name
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_survivor_without_an_address_has_the_retired_one_s_and_is_asked_there(known):
+    told(a_person("p1", **SPANISH), evaluation(0))
+    if known:
+        bare("p2", "first_name", "last_name", first_name="Ada", last_name="Okafor")
+    merged("p1", "p2")
+    assert how_to_reach(person("p2")) == ("p1@example.com", "555-0100", "es", "north", "Ada", "Okafor")
+    assert [found.patient_id for found in patients.search("okafor", 10)] == ["p2"]
+    assert [mail.to for mail in day_by_day(0, 0)] == [("p1@example.com",)]
+
+
+def test_what_the_survivor_s_records_say_stays_also_that_there_is_no_address():
+    told(a_person("p1", **SPANISH))
+    bare("p2", "email", "first_name", "language", first_name="Adah")
+    merged("p1", "p2")
+    assert how_to_reach(person("p2")) == ("", "555-0100", "en", "north", "Adah", "Okafor")
+
+
+def test_what_the_retired_s_records_never_told_is_not_taken():
+    bare("p1", "email", email="p1@example.com")
+    bare("p2", clinic_id="OTHER")
+    merged("p1", "p2")
+    assert (person("p2").email, person("p2").clinic_id) == ("p1@example.com", "OTHER")
+
+
+@pytest.mark.parametrize("uploaded", [-5, 0, 5])
+def test_the_survivor_s_own_records_win_over_what_was_taken_over_however_old_they_are(uploaded):
+    told(a_person("p1", **SPANISH))
+    bare("p2", "last_name", last_name="Okafor")
+    merged("p1", "p2")
+    bare("p2", "email", uploaded=uploaded, email="own@example.com")
+    assert how_to_reach(person("p2"))[:4] == ("own@example.com", "555-0100", "es", "north")
+    bare("p2", "email", uploaded=9)
+    assert person("p2").email == ""
+
+
+def test_an_unknown_survivor_s_first_records_win_and_leave_what_they_do_not_say():
+    told(a_person("p1", **SPANISH))
+    merged("p1", "p2")
+    bare("p2", "email", "last_name", email="own@example.com", last_name="Obi")
+    assert how_to_reach(person("p2")) == ("own@example.com", "555-0100", "es", "north", "Ada", "Obi")
+    assert [found.patient_id for found in patients.search("obi", 10)] == ["p2"]
+
+
+def test_what_was_taken_over_is_handed_on_by_another_merge():
+    told(a_person("p1", **SPANISH))
+    bare("p2")
+    bare("p3")
+    merged("p1", "p2")
+    merged("p2", "p3")
+    assert how_to_reach(person("p3")) == ("p1@example.com", "555-0100", "es", "north", "Ada", "Okafor")
+
+
+def test_what_the_staff_corrected_stays_or_is_handed_on():
+    told(a_person("p1", email="wrong@example.com", phone="555-0100"))
+    staff_say("p1", "email", "right@example.com")
+    bare("p2")
+    staff_say("p2", "phone", "555-0199")
+    merged("p1", "p2")
+    bare("p2", "email", "phone", uploaded=5, email="wrong@example.com")
+    assert (person("p2").email, person("p2").phone) == ("right@example.com", "555-0199")
+
+
+def staff_say(patient_id: str, field: str, value: str) -> None:
+    seen = person(patient_id)
+    assert patients.correct(corrected(seen, field, value), seen)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_an_import_that_read_the_survivor_before_the_merge_keeps_what_was_taken_over(known, monkeypatch):
+    told(a_person("p1"))
+    if known:
+        bare("p2", uploaded=1)
+    put = patients.put_record
+
+    def merge_and_put(*arguments: Any) -> bool:
+        monkeypatch.undo()
+        merged("p1", "p2")
+        return put(*arguments)
+
+    monkeypatch.setattr(patients, "put_record", merge_and_put)
+    bare("p2", "last_name", uploaded=1, last_name="Obi")
+    assert (person("p2").email, person("p2").last_name) == ("p1@example.com", "Obi")
+
+
+@pytest.mark.parametrize("patient_id", ["p1", "p2"])
+def test_an_address_that_comes_during_the_merge_is_neither_lost_nor_written_over(patient_id, monkeypatch):
+    told(a_person("p1"))
+    bare("p2")
+    merge = patients.merge
+
+    def tell_and_merge(*arguments: Any) -> bool:
+        monkeypatch.undo()
+        bare(patient_id, "email", uploaded=2, email="new@example.com")
+        return merge(*arguments)
+
+    monkeypatch.setattr(patients, "merge", tell_and_merge)
+    merged("p1", "p2")
+    assert person("p2").email == "new@example.com"
 
 
 # Nobody is asked twice.
@@ -467,6 +597,12 @@ def prepared() -> None:
     day_by_day(0, 0)
 
 
+def prepared_without_address() -> None:
+    """Only the retired one's records tell an address, and one survey waits."""
+    told(a_person("p1"), evaluation(0))
+    bare("p2", "last_name", last_name="Okafor")
+
+
 def facts() -> Any:
     """The tables apart from marks of what happened on the way."""
     state = dump()
@@ -476,8 +612,9 @@ def facts() -> Any:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_merge_killed_at_any_write_is_completed_by_merging_again(moment):
-    prepared()
+@pytest.mark.parametrize("prepare", [prepared, prepared_without_address])
+def test_a_merge_killed_at_any_write_is_completed_by_merging_again(prepare, moment):
+    prepare()
     start = dump()
     merged("p1", "p2")
     uninterrupted = facts()
@@ -492,7 +629,7 @@ def test_a_merge_killed_at_any_write_is_completed_by_merging_again(moment):
             assert facts() == uninterrupted, f"killed {moment} write {write}"
         else:
             break
-    assert 10 < write < 99
+    assert 5 < write < 99
 
 
 def mailed_in_between(start: Any) -> int:
