@@ -150,9 +150,7 @@ def _lay_out(
     for number, row in enumerate(reading.rows, start=1):
         refusal = row if isinstance(row, Refusal) else staging.add(row)
         if refusal:
-            report.refuse(refusal)
-            if refusal.opted_out:
-                staging.add_opt_out(refusal.opted_out)
+            report.refuse(staging.hear(refusal))
         if number % ROWS_BETWEEN_LOOKS == 0:
             tick(number)
             if not invocation.has_time():

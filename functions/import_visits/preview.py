@@ -53,7 +53,7 @@ class Looking:
             known = patients.get_many((part.key for part in parts), consistent=True)
             self._add(list(self._workers.map(lambda part: self._look(part, known.get(part.key)), parts)))
         elif phase is Phase.MERGES:
-            self._merges += len(parts)
+            self._merges += sum(len(part.rows) for part in parts)
         elif phase in (Phase.RULES, Phase.CLINICS):
             self._note = {"note": _ABOUT_SETTINGS}
         return [[(line, Outcome.UNCHANGED) for line, _ in part.rows] for part in parts]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import IO
 
@@ -27,6 +28,20 @@ class PatientRecord:
 
     patient: Patient
     absent: frozenset[str] = frozenset()  # names of fields
+
+
+_UNPROTECTING = frozenset({"first_name", "last_name", "email", "phone", "language", "clinic_id", "tags"})
+
+
+def protection(
+    patient_id: str, *, opted_out: bool, deceased: bool, archived: bool, updated_at: datetime | None
+) -> tuple[PatientRecord, ...]:
+    """What keeps surveys from a patient, and nothing else that their row may say; empty if it says none of it."""
+    if not (opted_out or deceased or archived):
+        return ()
+    patient = Patient(patient_id, opted_out=opted_out, deceased=deceased, archived=archived, updated_at=updated_at)
+    unsaid = {name for name, is_said in (("deceased", deceased), ("archived", archived)) if not is_said}
+    return (PatientRecord(patient, _UNPROTECTING | unsaid),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ class Refusal:
     raw: bytes
     column: str  # empty if the row as a whole is at fault
     reason: str
-    opted_out: str = ""  # the patient whose wish for no mail the row states all the same
+    heard: tuple[Record, ...] = ()  # what is taken in all the same, and not counted
 
 
 @dataclass(frozen=True, slots=True)

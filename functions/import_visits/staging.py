@@ -5,7 +5,7 @@ The same file is laid out the same way every time, so that an import can go on a
 
 import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import IntEnum
@@ -32,6 +32,7 @@ MAX_PATIENT_ROWS = 5_000  # all of a patient's rows are in memory at once
 CHUNK_ROWS = 2_000  # some seconds of work: what a killed import does again
 MAX_NAMES = 10_000  # remembered while a file is laid out
 CACHE_KILOBYTES = 16_000
+NO_ROW = 0  # of records that are taken in and not counted; rows are numbered from 1
 
 
 class Phase(IntEnum):
@@ -40,8 +41,7 @@ class Phase(IntEnum):
     RULES = 1
     CLINICS = 2
     NAMES = 3
-    OPT_OUTS = 4
-    PATIENTS = 5
+    PATIENTS = 5  # numbers stay what they are: they stand in the notes of imports that have not ended
     MERGES = 6
 
 
@@ -99,12 +99,8 @@ class Staging:
         records = [record for record in row.records if not self._is_said(record)] or row.records[:1]
         number = self.rows + 1
         places = [_place(record, number) for record in records]
-        for patient_id in {place.key for place in places if place.phase is Phase.PATIENTS}:
-            if self._count(patient_id) > MAX_PATIENT_ROWS:
-                reason = (
-                    f"comes after {MAX_PATIENT_ROWS:,} other rows of the same patient: send the rest in another file"
-                )
-                return Refusal(row.line, row.raw, "", reason)
+        if too_many := self._beyond_share(row, places):
+            return too_many
         self.rows = number
         if self.rows > MAX_ROWS:
             raise FileRefused(f"The file has more than {MAX_ROWS:,} rows. Send it in parts.")
@@ -113,9 +109,15 @@ class Staging:
             self._add(place, number, place == end, record)
         return None
 
-    def add_opt_out(self, patient_id: str) -> None:
-        """Lay out the wish of a patient whose row is refused, and was counted as such."""
-        self._add(Place(Phase.OPT_OUTS, patient_id), 0, False, patient_id)
+    def hear(self, refusal: Refusal) -> Refusal:
+        """Lay out what counts of a refused row, under no row's number; gives the reason for which the rest is lost."""
+        heard = Row(refusal.line, refusal.raw, refusal.heard)
+        places = [_place(record, self.rows) for record in heard.records]
+        if too_many := self._beyond_share(heard, places):
+            return too_many
+        for place, record in zip(places, heard.records, strict=True):
+            self._add(place, NO_ROW, False, record)
+        return refusal
 
     def close(self) -> None:
         """Note that every row is laid out: from now on parts can be read."""
@@ -155,6 +157,15 @@ class Staging:
             self._said.clear()
         self._said.add(record)
         return False
+
+    def _beyond_share(self, row: Row, places: Sequence[Place]) -> Refusal | None:
+        for patient_id in {place.key for place in places if place.phase is Phase.PATIENTS}:
+            if self._count(patient_id) > MAX_PATIENT_ROWS:
+                reason = (
+                    f"comes after {MAX_PATIENT_ROWS:,} other rows of the same patient: send the rest in another file"
+                )
+                return Refusal(row.line, row.raw, "", reason)
+        return None
 
     def _count(self, patient_id: str) -> int:
         """The rows of the patient so far, this one included."""

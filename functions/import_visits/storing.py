@@ -34,8 +34,6 @@ class Storing:
                 return (store_clinic(part.rows, self.uploaded_at) for part in parts)
             case Phase.NAMES:
                 return self.workers.map(self._names, parts)
-            case Phase.OPT_OUTS:
-                return self.workers.map(self._opt_out, parts)
             case Phase.PATIENTS:
                 known = patients.get_many((part.key for part in parts), consistent=True)
                 return self.workers.map(lambda part: self._patient(part, known.get(part.key)), parts)
@@ -70,10 +68,6 @@ class Storing:
             news = Outcome.UPDATED if is_known else Outcome.CREATED
             outcomes.append((line, news if is_news else Outcome.UNCHANGED))
         return outcomes
-
-    def _opt_out(self, part: Part) -> Outcomes:
-        patients.opt_out(part.key)
-        return []
 
     def _merges(self, part: Part) -> Outcomes:
         return [

@@ -4,7 +4,9 @@ import contextlib
 import io
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -275,7 +277,59 @@ def test_a_truncated_file_loses_only_its_last_row():
 def test_an_opt_out_is_heard_even_in_a_row_that_is_refused():
     (refusal,) = read(f"{PATIENTS},email_opt_out\np1,A,B,declined,north,yes\n")
     assert isinstance(refusal, Refusal)
-    assert refusal.opted_out == "p1"
+    assert refusal.heard == (PatientRecord(Patient("p1", opted_out=True), SAYS_NOTHING_ELSE),)
+
+
+SAYS_NOTHING_ELSE = frozenset(
+    {"first_name", "last_name", "email", "phone", "language", "clinic_id", "tags", "deceased", "archived"}
+)
+
+
+@pytest.mark.parametrize(
+    ("cells", "heard"),
+    [
+        ("p1,A,B,n/a,north,deceased,,", {"deceased"}),
+        ("p1,A,B,none,north,Archived,,", {"archived"}),
+        ("p1,A,B,a@x.org,,deceased,,", {"deceased"}),
+        ("p1,A,B,a@x.org,north,deceased,perhaps,", {"deceased"}),
+        ("p1,A,B,a@x.org,north,asleep,yes,", {"opted_out"}),
+        ("p1,A,B,a@x.org,north,deceased,yes,soon", {"deceased", "opted_out"}),
+        ("p1,A,B,n/a,north,active,no,", set()),
+        (",A,B,n/a,north,deceased,yes,", set()),
+    ],
+)
+def test_of_a_patient_who_is_refused_what_keeps_surveys_away_is_heard(cells, heard):
+    (refusal,) = read(f"{PATIENTS},status,email_opt_out,updated_at\n{cells}\n")
+    assert isinstance(refusal, Refusal)
+    facts: dict[str, Any] = dict.fromkeys(heard, True)
+    expected = replace(Patient("p1"), **facts)
+    assert refusal.heard == ((PatientRecord(expected, SAYS_NOTHING_ELSE - heard),) if heard else ())
+
+
+def test_what_is_heard_is_as_old_as_its_row():
+    (refusal,) = read(f"{PATIENTS},status,updated_at\np1,A,B,n/a,north,deceased,2026-03-02T09:00\n")
+    assert isinstance(refusal, Refusal)
+    (heard,) = refusal.heard
+    assert isinstance(heard, PatientRecord)
+    assert heard.patient.updated_at == datetime(2026, 3, 2, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("shortened", ["1.23457E+11", "1,23457e+11", "2E+15"])
+@pytest.mark.parametrize("column", range(4))
+def test_an_id_that_a_spreadsheet_has_shortened_is_refused(shortened, column):
+    cells = ["v1", "p1", "c1", "north"]
+    cells[column] = f'"{shortened}"'
+    (refusal,) = read(f"{VISITS}\n{','.join(cells)},2026-03-02T09:00,evaluation,completed\n")
+    assert isinstance(refusal, Refusal)
+    assert refusal.column == VISITS.split(",")[column]
+    assert "export the column as text" in refusal.reason
+
+
+@pytest.mark.parametrize("cell", ['="0012"', '"=""0012"""'])
+def test_an_id_that_is_kept_from_spreadsheets_as_text_is_the_id(cell):
+    (record,) = read(f"{PATIENTS}\n{cell},A,B,,north\n")
+    assert isinstance(record, PatientRecord)
+    assert record.patient.patient_id == "0012"
 
 
 rows_of_text = st.lists(st.text(st.characters(exclude_characters="\n"), max_size=40), max_size=12)

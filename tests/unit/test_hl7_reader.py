@@ -468,8 +468,48 @@ def test_who_wants_no_reminders_is_opted_out_even_if_the_message_is_refused():
     no_contact = segment("PD1", {11: "01^No reminder/recall^HL70215"})
     assert patient(adt("A31", pid(), no_contact)).opted_out
     assert not patient(adt("A31", pid(), segment("PD1", {11: "02", 12: "Y"}))).opted_out
-    assert refusal(adt("A31", pid(PID_13="^NET^Internet^declined"), no_contact)).opted_out == "P1"
-    assert refusal(adt("A31", pid(PID_13="^NET^Internet^declined"))).opted_out == ""
+    assert heard(adt("A31", pid(PID_30="perhaps"), no_contact)) == [Patient("P1", opted_out=True, updated_at=MADE)]
+    assert heard(adt("A31", pid(PID_30="perhaps"))) == []
+
+
+MADE = datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+def heard(content: str) -> list[Patient | MergeRecord]:
+    """What counts of a message that is refused."""
+    records = refusal(content).heard
+    return [record.patient if isinstance(record, PatientRecord) else record for record in records]  # type: ignore[misc]
+
+
+DEAD = Patient("P1", deceased=True, updated_at=MADE)
+UNREADABLE = {"PID_5": "A" * 300}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (adt("A08", pid(**UNREADABLE, PID_30="Y"), pv1()), [DEAD]),
+        (adt("A03", pid(**UNREADABLE), pv1(PV1_36="20")), [DEAD]),
+        (adt("A35", pid(PID_29="20260301")), [DEAD]),
+        (adt("A04", pid(PID_30="Y"), pv1(PV1_44="soon")), [DEAD]),
+        (adt("A29", pid(**UNREADABLE)), [Patient("P1", archived=True, updated_at=MADE)]),
+        (adt("A29", pid(PID_30="Y"), pid(PID_3="P2")), [DEAD]),
+        (adt("A40", pid(**UNREADABLE), "MRG|P9^^^EMR^MR"), [MergeRecord("P1", "P9")]),
+        (adt("A40", pid(**UNREADABLE), "MRG|P1^^^EMR^MR"), []),
+        (adt("A31", pid(PID_3="", PID_30="Y")), []),
+    ],
+)
+def test_of_a_message_that_is_refused_what_keeps_surveys_away_is_heard(content, said):
+    assert heard(content) == said
+
+
+def test_a_message_with_an_address_that_cannot_be_mailed_is_heard_but_for_the_address():
+    for event, segments in (("A04", (pv1(),)), ("A03", (pv1(),)), ("A40", ("MRG|P9^^^EMR^MR",))):
+        refused = refusal(adt(event, pid(PID_13="^NET^Internet^declined"), *segments))
+        assert (refused.column, "everything else was taken in" in refused.reason) == ("PID-13", True)
+        (person, *others) = records(adt(event, pid(PID_13=""), *segments))
+        assert refused.heard == (person, *others)
+        assert others
 
 
 def test_a_deleted_person_is_archived_until_added_again():

@@ -25,7 +25,7 @@ from functions.import_visits.records import (
     RuleRecord,
     VisitRecord,
 )
-from functions.import_visits.staging import START, Part, Phase, Place, Staging
+from functions.import_visits.staging import NO_ROW, START, Part, Place, Staging
 from shared.domain.episode import Case
 from shared.domain.intake import RuleChange
 from shared.domain.settings import ClinicSettings
@@ -153,14 +153,34 @@ def test_a_file_with_too_many_rows_is_refused_and_told_the_limit(monkeypatch):
             found.add(row(3, of_patient("p1")))
 
 
-def test_the_wish_of_a_patient_whose_row_is_refused_comes_before_patients_and_ends_no_row():
+def refused(line: int, *heard: Record) -> Refusal:
+    return Refusal(line, b"raw %d\n" % line, "email", "is wrong", heard)
+
+
+def test_what_is_heard_of_refused_rows_comes_in_the_order_of_the_file_and_ends_no_row():
+    dead, merge = PatientRecord(a_patient("p1", deceased=True)), MergeRecord("p1", "p9")
+    with Staging() as found:
+        found.add(row(1, of_patient("p1"), MergeRecord("p1", "p8")))
+        for refusal in (refused(2, dead, merge), refused(3)):
+            assert found.hear(refusal) == refusal
+        found.add(row(4, of_patient("p1", "v4"), MergeRecord("p1", "p7")))
+        found.close()
+        parts = [part for chunk, _ in found.chunks() for part in chunk]
+    of_p1, *merges = [part.rows for part in parts]
+    assert of_p1 == ((1, of_patient("p1")), (NO_ROW, dead), (2, of_patient("p1", "v4")))
+    assert [record.retired_id for rows in merges for _, record in rows] == ["p8", "p9", "p7"]
+    assert frozenset[int]().union(*(part.ends for part in parts)) == {1, 2}
+
+
+def test_what_is_heard_beyond_a_patient_s_share_is_lost_and_the_reason_says_so(monkeypatch):
+    monkeypatch.setattr(staging, "MAX_PATIENT_ROWS", 1)
     with Staging() as found:
         found.add(row(1, of_patient("p1")))
-        found.add_opt_out("p1")
+        told = found.hear(refused(2, of_patient("p1", "v2")))
         found.close()
-        (first, _), (second, _) = found.chunks()
-    assert (first[0].place, first[0].ends) == (Place(Phase.OPT_OUTS, "p1"), frozenset())
-    assert second[0].ends == {1}
+        assert [len(part.rows) for chunk, _ in found.chunks() for part in chunk] == [1]
+    assert (told.line, told.raw, told.heard) == (2, b"raw 2\n", ())
+    assert "send the rest in another file" in told.reason
 
 
 @dataclass(frozen=True)

@@ -464,7 +464,34 @@ def test_a_removed_patient_is_archived_and_nothing_else_is_said_of_them():
 def test_an_opt_out_is_heard_even_in_a_row_that_is_refused():
     (refused,) = read({**PATIENT, "email": "declined", "opt_out": "yes"})
     assert isinstance(refused, Refusal)
-    assert (refused.column, refused.opted_out) == ("email", "101")
+    assert refused.column == "email"
+    (heard,) = refused.heard
+    assert isinstance(heard, PatientRecord)
+    assert heard.patient == Patient("101", opted_out=True)
+
+
+def test_of_a_patient_who_is_refused_what_keeps_surveys_away_is_heard():
+    more = {"email": "declined", "Patient Status": "Inactive", "date_of_death": "2/1/2026", "opt_out": "perhaps"}
+    (refused,) = read({**PATIENT, **more, "Last Modified": "3/2/2026 9:00 AM"})
+    assert isinstance(refused, Refusal)
+    (heard,) = refused.heard
+    assert isinstance(heard, PatientRecord)
+    assert heard.patient == Patient("101", deceased=True, archived=True, updated_at=utc("2026-03-02 14:00"))
+    assert heard.absent == {"tags", *("first_name", "last_name", "email", "phone", "language", "clinic_id")}
+
+
+def test_the_address_of_a_removed_patient_is_not_even_looked_at_but_their_death_is():
+    removed = {**PATIENT, "email": "declined", "export_flag": "3"}
+    record = patient_record(removed)
+    assert (record.patient.archived, record.patient.email, "deceased" in record.absent) == (True, "", True)
+    assert patient({**removed, "Patient Status": "Deceased"}).deceased
+
+
+@pytest.mark.parametrize("column", ["patient_id", "case_id", "appointment_id", "clinic_id", "therapist_id"])
+def test_an_id_that_a_spreadsheet_has_shortened_is_refused(column):
+    (refused,) = read({**APPOINTMENT, column: "1.23457E+11"})
+    assert isinstance(refused, Refusal)
+    assert (refused.column, "export the column as text" in refused.reason) == (column, True)
 
 
 def test_null_is_nothing_but_people_are_called_null():

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import IO
 
 from functions.import_visits.readers import values
-from functions.import_visits.readers.csv_rows import BadCell, Cells, Columns, read_header, read_rows
+from functions.import_visits.readers.csv_rows import BadCell, Cells, Columns, nothing, read_header, read_rows
 from functions.import_visits.readers.lines import Lines
 from functions.import_visits.records import (
     ClinicRecord,
@@ -16,6 +16,7 @@ from functions.import_visits.records import (
     Reading,
     Record,
     VisitRecord,
+    protection,
 )
 from shared.domain.episode import Visit, VisitKind, VisitStatus
 from shared.domain.patient import Language, Patient, parse_language
@@ -45,8 +46,8 @@ _PATIENT_OPTIONS = {
 
 
 def _patient(cells: Cells, _: Context) -> PatientRecord:
-    patient_id = cells.required("patient_id", values.identifier)
-    clinic_id = cells.required("clinic_id", values.identifier)
+    patient_id = cells.required("patient_id", values.cell_identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     status = cells.optional("status", values.choice_of(_PatientStatus), _PatientStatus.ACTIVE)
     patient = Patient(
         patient_id=patient_id,
@@ -65,6 +66,21 @@ def _patient(cells: Cells, _: Context) -> PatientRecord:
     return PatientRecord(patient, cells.absent(_PATIENT_OPTIONS))
 
 
+def _protection(cells: Cells) -> tuple[PatientRecord, ...]:
+    patient_id = cells.readable("patient_id", values.cell_identifier, "")
+    clinic_id = cells.readable("clinic_id", values.cell_identifier, "")
+    status = cells.readable("status", values.choice_of(_PatientStatus), _PatientStatus.ACTIVE)
+    if not patient_id:
+        return ()
+    return protection(
+        patient_id,
+        opted_out=cells.readable("email_opt_out", values.flag, False),
+        deceased=status is _PatientStatus.DECEASED,
+        archived=status is _PatientStatus.ARCHIVED,
+        updated_at=cells.readable("updated_at", values.moment_in(cells.zone_of(clinic_id)), None),
+    )
+
+
 _VISIT_OPTIONS = {
     "clinic_name": ("clinic_name",),
     "therapist_id": ("therapist_id",),
@@ -75,18 +91,18 @@ _VISIT_OPTIONS = {
 
 
 def _visit(cells: Cells, _: Context) -> VisitRecord:
-    clinic_id = cells.required("clinic_id", values.identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     moment = values.moment_in(cells.zone_of(clinic_id))
     visit = Visit(
         visit_id=cells.required("visit_id", values.visit_identifier),
-        patient_id=cells.required("patient_id", values.identifier),
-        case_id=cells.required("case_id", values.identifier),
+        patient_id=cells.required("patient_id", values.cell_identifier),
+        case_id=cells.required("case_id", values.cell_identifier),
         clinic_id=clinic_id,
         started_at=cells.required("started_at", moment),
         kind=cells.required("kind", values.choice_of(VisitKind)),
         status=cells.required("status", values.choice_of(VisitStatus)),
         clinic_name=cells.optional("clinic_name", values.words, ""),
-        therapist_id=cells.optional("therapist_id", values.identifier, ""),
+        therapist_id=cells.optional("therapist_id", values.cell_identifier, ""),
         therapist_name=cells.optional("therapist_name", values.words, ""),
         ended_at=cells.optional("ended_at", moment, None),
         removed=cells.optional("removed", values.flag, False),
@@ -111,7 +127,7 @@ _CLINIC_OPTIONS = {
 
 def _clinic(cells: Cells, context: Context) -> ClinicRecord:
     clinic = ClinicSettings(
-        clinic_id=cells.required("clinic_id", values.identifier),
+        clinic_id=cells.required("clinic_id", values.cell_identifier),
         name=cells.optional("name", values.words, None),
         time_zone=cells.optional("time_zone", _if_valid(parse_zone), None),
         phone=cells.optional("phone", values.words, None),
@@ -143,6 +159,7 @@ class _Kind:
     required: tuple[str, ...]
     optional: tuple[str, ...]
     to_record: Callable[[Cells, Context], Record]
+    heard: Callable[[Cells], tuple[Record, ...]] = nothing  # in a row that is refused
 
     @property
     def columns(self) -> frozenset[str]:
@@ -161,6 +178,7 @@ _KINDS = (
         ("patient_id", "first_name", "last_name", "email", "clinic_id"),
         (*_PATIENT_OPTIONS, "email_opt_out", "updated_at"),
         _patient,
+        _protection,
     ),
     _Kind("clinics", ("clinic_id", "name"), tuple(_CLINIC_OPTIONS), _clinic),
 )
@@ -187,7 +205,7 @@ def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     if twice:
         raise FileRefused(f"The header names a column twice: {', '.join(twice)}.", kind.name, header.line)
     columns = Columns(len(names), {name: place for place, name in enumerate(names) if name in kind.columns})
-    rows = read_rows(lines, columns, context.zone_of, lambda cells: (kind.to_record(cells, context),))
+    rows = read_rows(lines, columns, context.zone_of, lambda cells: (kind.to_record(cells, context),), kind.heard)
     return Reading(kind.name, rows, header.raw)
 
 

@@ -1,16 +1,17 @@
 """Rows of a CSV file, each read or refused by itself: what the readers of CSV have in common."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from functions.import_visits.readers import values
 from functions.import_visits.readers.lines import MAX_LINE_BYTES, Line, Lines
 from functions.import_visits.records import Record, Refusal, Row
 from shared.domain.episode import ZoneOf
 
 MAX_RECORD_LINES = 100
+_AS_TEXT = re.compile(r'="([^"]*)"')  # how spreadsheets are kept from making a number of a cell
 _UNCLOSED = "cannot be read as CSV: a quotation mark is probably missing or not doubled"
 
 T = TypeVar("T")
@@ -42,6 +43,13 @@ class Cells:
         """What the cell means, or the default if it is empty or the file lacks the column."""
         text = self.texts.get(column, "")
         return self._parsed(column, text, parse) if text else default
+
+    def readable(self, column: str, parse: Callable[[str], T], default: T) -> T:
+        """What the cell means, or the default if it cannot be read either."""
+        try:
+            return self.optional(column, parse, default)
+        except BadCell:
+            return default
 
     def absent(self, fields_by_column: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
         """The fields of which the file says nothing because it lacks their columns."""
@@ -82,10 +90,22 @@ def read_header(lines: Lines) -> Header | None:
     return Header(first.raw, first.lines[0].number, tuple(cell.strip() for cell in first.cells))
 
 
+def nothing(cells: Cells) -> tuple[Record, ...]:
+    """What is heard in a refused row of most tables."""
+    return ()
+
+
 def read_rows(
-    lines: Lines, columns: Columns, zone_of: ZoneOf, to_records: Callable[[Cells], tuple[Record, ...]]
+    lines: Lines,
+    columns: Columns,
+    zone_of: ZoneOf,
+    to_records: Callable[[Cells], tuple[Record, ...]],
+    heard: Callable[[Cells], tuple[Record, ...]] = nothing,
 ) -> Iterator[Row | Refusal]:
     """Read or refuse each record after the header; `to_records` raises BadCell for what cannot be taken in.
+
+    What is `heard` in a refused record holds all the same: a front desk that notes "declined" in place of the address
+    means it, and the dead have often none.
 
     One broken record is refused alone, wherever it is: reading goes on with the next physical line.
     """
@@ -100,22 +120,18 @@ def read_rows(
         elif b"\0" in raw:
             yield Refusal(line, raw, "", "holds NUL bytes: the file may be damaged")
         else:
-            cells = Cells({name: row.cells[place].strip() for name, place in columns.positions.items()}, zone_of)
+            cells = Cells({name: _text(row.cells[place]) for name, place in columns.positions.items()}, zone_of)
             try:
                 yield Row(line, raw, to_records(cells))
             except BadCell as bad:
                 column = columns.labels.get(bad.column, bad.column)
-                yield Refusal(line, raw, column, bad.reason, _who_opted_out(cells))
+                yield Refusal(line, raw, column, bad.reason, heard(cells))
 
 
-def _who_opted_out(cells: Cells) -> str:
-    # A front desk that notes "declined" in place of the address means it, even if the row cannot be stored.
-    try:
-        if cells.optional("email_opt_out", values.flag, False):
-            return cells.required("patient_id", values.identifier)
-    except BadCell:
-        pass
-    return ""
+def _text(cell: str) -> str:
+    text = cell.strip()
+    match = _AS_TEXT.fullmatch(text)
+    return match[1].strip() if match else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, TypeVar
 from zoneinfo import ZoneInfo
 
 from functions.import_visits.readers import values
@@ -47,6 +47,8 @@ from shared.domain.settings import is_email
 
 LOOKED_FOR = 'FHIR R4 as JSON, one resource a line (NDJSON) or in Bundles, known by "resourceType"'
 
+T = TypeVar("T")
+
 _RESOURCE_TYPE = b'"resourceType"'
 _OPENS = re.compile(rb"^[ \t\xef\xbb\xbf]*[{\[]", re.MULTILINE)
 _LIKE_JSON = re.compile(rb'\{\s*("|\}|$)|\[\s*(["{\[\]\d]|$)')
@@ -76,15 +78,12 @@ def _rows(file: IO[bytes], context: Context) -> Iterator[Row | Refusal]:
                 yield Refusal(found.line, found.raw, "", found.reason)
                 continue
             for entry in entries(found):
-                source = _Source(entry, References(entry, directory), context, directory)
-                heard = _heard
                 try:
                     _refuse_older_version(entry, undated)
-                    records = _records(source)
                 except BadElement as bad:
-                    yield Refusal(found.line, entry.raw, bad.path, bad.reason, ())
+                    yield Refusal(found.line, entry.raw, bad.path, bad.reason)
                 else:
-                    yield Row(found.line, entry.raw, records)
+                    yield _row(found.line, _Source(entry, References(entry, directory), context, directory))
 
 
 def _refuse_older_version(entry: Entry, undated: Seen) -> None:
@@ -113,6 +112,36 @@ class _Source:
     def updated_at(self) -> datetime | None:
         """When it was last changed, if that is known."""
         return self.entry.updated_at(self.context.zone_of(""))
+
+
+def _row(line: int, source: _Source) -> Row | Refusal:
+    try:
+        return Row(line, source.entry.raw, _records(source))
+    except BadElement as bad:
+        return Refusal(line, source.entry.raw, bad.path, bad.reason, _heard(source))
+
+
+def _heard(source: _Source) -> tuple[Record, ...]:
+    """What counts of a patient who is refused: that they are dead, archived or somebody else."""
+    it = source.resource
+    patient_id = _readable(lambda: source.entry.id, "") if source.entry.type == "Patient" else ""
+    if not patient_id:
+        return ()
+    found = protection(
+        patient_id,
+        opted_out=False,
+        deceased=_readable(lambda: _is_deceased(it), False),
+        archived=_readable(lambda: it.flag("active") is False, False),
+        updated_at=_readable(lambda: source.updated_at, None),
+    )
+    return *found, *_readable(lambda: _merges(source), list[MergeRecord]())
+
+
+def _readable(read: Callable[[], T], default: T) -> T:
+    try:
+        return read()
+    except BadElement:
+        return default
 
 
 def _records(source: _Source) -> tuple[Record, ...]:

@@ -19,6 +19,7 @@ from functions.import_visits.records import (
     Refusal,
     Row,
     VisitRecord,
+    protection,
 )
 from shared.domain.episode import Case, Visit, VisitKind, VisitStatus
 from shared.domain.intake import IntakeRules, kind_of
@@ -46,18 +47,48 @@ def _rows(file: IO[bytes], context: Context) -> Iterator[Row | Refusal]:
             message = parse(raw)
             records = _records(message, context)
         except Unusable as fault:
-            opted_out = _who_opted_out(message, context.rules) if message else ""
-            yield Refusal(piece.line, raw, fault.column, fault.reason, opted_out)
+            heard = _heard(message, context) if message else ()
+            yield Refusal(piece.line, raw, fault.column, fault.reason, heard)
         else:
-            yield Row(piece.line, raw, records)
+            if any(map(_cannot_be_mailed, message.patients)):
+                yield Refusal(piece.line, raw, "PID-13", _ALL_BUT_THE_ADDRESS, records)
+            else:
+                yield Row(piece.line, raw, records)
 
 
-def _who_opted_out(message: Message, rules: IntakeRules) -> str:
-    # The wish for no mail counts, whatever else is wrong with the message.
+_ALL_BUT_THE_ADDRESS = "is not an address that can be mailed; everything else was taken in"
+
+
+def _heard(message: Message, context: Context) -> tuple[Record, ...]:
+    """What counts, whatever else is wrong with the message: reasons not to mail its patients, and who is one."""
+    kind, event = _readable(lambda: _type(message), ("", ""))
+    is_of_one = message.counts["EVN"] <= 1 and (message.counts["PID"] <= 1 or event in _MERGES)
+    told = event if kind == "ADT" and is_of_one else ""  # of messages run together, the event is the first one's
+    return tuple(record for said in message.patients for record in _heard_of(said, told, context))
+
+
+def _heard_of(said: Segments, event: str, context: Context) -> tuple[Record, ...]:
+    patient_id, id_type = _readable(lambda: _patient_number(said, context.rules), ("", ""))
+    if not patient_id:
+        return ()
+    clinic_id, is_stated = _readable(lambda: _clinic(said), ("", False))
+    care = _Care(said, context.rules, patient_id, id_type, clinic_id, is_stated, context.zone_of(clinic_id))
+    found = protection(
+        patient_id,
+        opted_out=_opts_out(said),
+        deceased=_readable(lambda: _deceased(said, event), None) is True,
+        archived=event == "A29",
+        updated_at=_readable(lambda: care.updated_at, None),
+    )
+    merges = _readable(lambda: [_merge(care)], list[MergeRecord]()) if event in _MERGES else ()
+    return *found, *merges
+
+
+def _readable(read: Callable[[], T], default: T) -> T:
     try:
-        return next((_patient_number(said, rules)[0] for said in message.patients if _opts_out(said)), "")
+        return read()
     except Unusable:
-        return ""
+        return default
 
 
 # What a message is about.
@@ -148,7 +179,8 @@ def _type(message: Message) -> tuple[str, str]:
 def _adt(message: Message, event: str, context: Context) -> tuple[Record, ...]:
     if event in _MERGES:
         _expect_once(message, "EVN")
-        return tuple(record for said in _patients(message) for record in _merged(_care(said, context), event))
+        cares = [_care(said, context) for said in _patients(message)]
+        return tuple(record for care in cares for record in (_patient(care, event), _merge(care)))
     if event in _OTHER_ADT_EVENTS:
         reason = f"{_OTHER_ADT_EVENTS[event]} (event {event}), which Careloop does not take in"
         raise Unusable("MSH-9", reason)
@@ -306,9 +338,22 @@ def _name(said: Segments) -> tuple[str, str] | None:
 
 
 def _email(said: Segments) -> str | None:
-    """The first address that PID-13 marks as one and that has not expired; what looks like one is not enough."""
+    """The first address that can be mailed; empty if it is deleted, None if PID-13 says nothing that helps."""
+    addresses = _addresses(said)
+    if not addresses:
+        return None if addresses is None else ""
+    return next(filter(is_email, addresses), None)
+
+
+def _cannot_be_mailed(said: Segments) -> bool:
+    addresses = _addresses(said)
+    return bool(addresses) and _email(said) is None
+
+
+def _addresses(said: Segments) -> list[str] | None:
+    """What PID-13 marks as one and has not expired, since what looks like one is not enough; None if it has no mark."""
     if said.value("PID-13") == NULL:
-        return ""
+        return []
     places = [
         place for place in said.repetitions("PID-13") if place[3].upper() == "INTERNET" or place[2].upper() == "NET"
     ]
@@ -316,9 +361,7 @@ def _email(said: Segments) -> str | None:
     if not addresses:
         return None
     today = said.value("MSH-7")[:8]
-    current = [text for text, expired in addresses.items() if text != NULL and not "" < expired[:8] < today]
-    valid = next(filter(is_email, current), "")
-    return valid or _parsed("PID-13", next(iter(current), ""), lambda text: values.email(text) if text else "")
+    return [text for text, expired in addresses.items() if text != NULL and not "" < expired[:8] < today]
 
 
 _PHONES = ("CP", "PH", "")  # types of PID-13.3, the best first: cell, telephone, not said
@@ -353,7 +396,7 @@ def _opts_out(said: Segments) -> bool:
     return said.value("PD1-11") == "01"
 
 
-def _merged(care: _Care, event: str) -> tuple[Record, ...]:
+def _merge(care: _Care) -> MergeRecord:
     """Two numbers of the same type are one patient's: the one in MRG is retired."""
     if "MRG" not in care.said:
         raise Unusable("MRG", "is missing: the message does not say which number is retired")
@@ -362,7 +405,7 @@ def _merged(care: _Care, event: str) -> tuple[Record, ...]:
         raise Unusable("MRG-1", "holds no number of the type by which the patient is known (PID-3)")
     if retired_id == care.patient_id:
         raise Unusable("MRG-1", "is the number that the patient keeps (PID-3)")
-    return _patient(care, event), MergeRecord(care.patient_id, retired_id)
+    return MergeRecord(care.patient_id, retired_id)
 
 
 # Visits and cases.

@@ -19,6 +19,7 @@ YEARS = range(1900, 2200)
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_SHORTENED = re.compile(r"\d([.,]\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
 _FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -30,11 +31,18 @@ def identifier(text: str) -> str:
     return _short(text)
 
 
+def cell_identifier(text: str) -> str:
+    """An id as a table has it; what a spreadsheet made of a long one may be the id of several."""
+    if _SHORTENED.fullmatch(text):
+        raise ValueError("looks like a number that a spreadsheet has shortened; export the column as text")
+    return identifier(text)
+
+
 def visit_identifier(text: str) -> str:
-    """A visit's id, which may not begin as the keys do under which cases lie among the visits."""
+    """A visit's id in a table, which may not begin as the keys do under which cases lie among the visits."""
     if text.startswith("case#"):
         raise ValueError("begins with case#, which Careloop keeps for itself")
-    return identifier(text)
+    return cell_identifier(text)
 
 
 def words(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import IO, NoReturn
 from zoneinfo import ZoneInfo
 
 from functions.import_visits.readers import careloop_csv, values
-from functions.import_visits.readers.csv_rows import BadCell, Cells, Columns, Header, read_header, read_rows
+from functions.import_visits.readers.csv_rows import BadCell, Cells, Columns, Header, nothing, read_header, read_rows
 from functions.import_visits.readers.lines import Lines
 from functions.import_visits.records import (
     CaseRecord,
@@ -26,6 +26,7 @@ from functions.import_visits.records import (
     Reading,
     Record,
     VisitRecord,
+    protection,
 )
 from shared.domain.episode import Case, Visit, VisitKind, VisitStatus
 from shared.domain.intake import WEBPT_COLUMNS, IntakeRules, Marks, kind_of
@@ -169,20 +170,20 @@ def _updated_at(cells: Cells, column: str, zone: ZoneInfo) -> datetime | None:
 
 
 def _appointment(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    number = cells.required("appointment_id", values.identifier)
-    clinic_id = cells.required("clinic_id", values.identifier)
+    number = cells.required("appointment_id", values.cell_identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     zone = cells.zone_of(clinic_id)
     start = cells.required("start_date", _when_in(zone))
     visit = Visit(
-        patient_id=cells.required("patient_id", values.identifier),
+        patient_id=cells.required("patient_id", values.cell_identifier),
         visit_id=_visit_id("appointment_id", "appointment", number),
-        case_id=cells.required("case_id", values.identifier),
+        case_id=cells.required("case_id", values.cell_identifier),
         clinic_id=clinic_id,
         started_at=start.at,
         kind=_kind([cells.optional("appointment_type", str, "")], rules.webpt_appointments),
         status=_appointment_status(cells, number, zone),
         ended_at=_appointment_end(cells, start, zone),
-        therapist_id=cells.optional("therapist_id", values.identifier, ""),
+        therapist_id=cells.optional("therapist_id", values.cell_identifier, ""),
         removed=_removed(cells),
         has_time=start.has_time,
         updated_at=_updated_at(cells, "time_stamp", zone),
@@ -210,39 +211,39 @@ def _appointment_end(cells: Cells, start: _When, zone: ZoneInfo) -> datetime | N
 
 
 def _charge(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    record_id = cells.required("record_id", values.identifier)
-    clinic_id = cells.required("clinic_id", values.identifier)
+    record_id = cells.required("record_id", values.cell_identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     day = cells.required("visit_date", _when_in(cells.zone_of(clinic_id)))
-    cpt = cells.optional("cpt", values.identifier, "")
+    cpt = cells.optional("cpt", values.cell_identifier, "")
     date = day.at.astimezone(cells.zone_of(clinic_id)).date().isoformat()
-    visit_id = cells.optional("visit_id", values.identifier, date)
+    visit_id = cells.optional("visit_id", values.cell_identifier, date)
     note_type = cells.optional("note_type", str, "")
     kind = _kind([note_type], rules.webpt_notes) if note_type else _kind([cpt], rules.webpt_cpt)
     return _note(cells, _visit_id("record_id", "charge", visit_id, record_id, cpt), day, kind)
 
 
 def _visit(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    number = cells.required("visit_id", values.identifier)
-    day = cells.required("visit_date", _when_in(cells.zone_of(cells.required("clinic_id", values.identifier))))
+    number = cells.required("visit_id", values.cell_identifier)
+    day = cells.required("visit_date", _when_in(cells.zone_of(cells.required("clinic_id", values.cell_identifier))))
     kind = _kind([cells.optional("note_type", str, "")], rules.webpt_notes)
     return _note(cells, _visit_id("visit_id", "visit", number), day, kind)
 
 
 def _note(cells: Cells, visit_id: str, day: _When, kind: VisitKind) -> tuple[Record, ...]:
     """A visit as its note tells it: it took place once the note is finalized, or else the patient was checked in."""
-    clinic_id = cells.required("clinic_id", values.identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     zone = cells.zone_of(clinic_id)
     proofs = [cells.optional(column, _when_in(zone), None) for column in ("note_finalized_date", "check_in_time")]
     held = VisitStatus.COMPLETED if any(proofs) else VisitStatus.SCHEDULED
     visit = Visit(
-        patient_id=cells.required("patient_id", values.identifier),
+        patient_id=cells.required("patient_id", values.cell_identifier),
         visit_id=visit_id,
-        case_id=cells.required("case_id", values.identifier),
+        case_id=cells.required("case_id", values.cell_identifier),
         clinic_id=clinic_id,
         started_at=day.at,
         kind=kind,
         status=_NOTES_NOT_HELD.get(_name_of(cells.optional("note_type", str, "")), held),
-        therapist_id=cells.optional("therapist_id", values.identifier, ""),
+        therapist_id=cells.optional("therapist_id", values.cell_identifier, ""),
         removed=_removed(cells),
         has_time=day.has_time,
         updated_at=_updated_at(cells, "modified_date", zone),
@@ -262,11 +263,11 @@ def _visit_absent(cells: Cells) -> frozenset[str]:
 
 
 def _case(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    zone = cells.zone_of(cells.optional("clinic_id", values.identifier, ""))
+    zone = cells.zone_of(cells.optional("clinic_id", values.cell_identifier, ""))
     closed = _closing(cells, zone)
     case = Case(
-        patient_id=cells.required("patient_id", values.identifier),
-        case_id=cells.required("case_id", values.identifier),
+        patient_id=cells.required("patient_id", values.cell_identifier),
+        case_id=cells.required("case_id", values.cell_identifier),
         closed_at=closed.at if closed else None,
         has_time=closed.has_time if closed else True,
         removed=_removed(cells),
@@ -305,11 +306,12 @@ _PATIENT_FIELDS = {
 
 
 def _patient(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    patient_id = cells.required("patient_id", values.identifier)
-    clinic_id = cells.optional("clinic_id", values.identifier, "")
+    patient_id = cells.required("patient_id", values.cell_identifier)
+    if _removed(cells):  # nothing else in the row counts, beyond what keeps surveys away as well
+        return _protection(cells)
+    clinic_id = cells.optional("clinic_id", values.cell_identifier, "")
     zone = cells.zone_of(clinic_id)
     status = cells.optional("status", _PATIENT_STATUS, "active")
-    removed = _removed(cells)
     patient = Patient(
         patient_id=patient_id,
         first_name=cells.optional("first_name", values.words, ""),
@@ -320,16 +322,30 @@ def _patient(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
         clinic_id=clinic_id,
         opted_out=cells.optional("email_opt_out", values.flag, False),
         deceased=status == "deceased" or cells.optional("deceased", _is_deceased(zone), False),
-        archived=removed or status == "archived",
+        archived=status == "archived",
         updated_at=_updated_at(cells, "modified_date", zone),
     )
-    return (PatientRecord(patient, _patient_absent(cells, removed)),)
+    return (PatientRecord(patient, _patient_absent(cells)),)
 
 
-def _patient_absent(cells: Cells, removed: bool) -> frozenset[str]:
-    """What a file has no columns for; a removed row says only that the patient is gone."""
-    if removed:
-        return frozenset({"tags", "deceased", *_PATIENT_FIELDS})
+def _protection(cells: Cells) -> tuple[PatientRecord, ...]:
+    patient_id = cells.readable("patient_id", values.cell_identifier, "")
+    if not patient_id:
+        return ()
+    zone = cells.zone_of(cells.readable("clinic_id", values.cell_identifier, ""))
+    status = cells.readable("status", _PATIENT_STATUS, "active")
+    changed = cells.readable("modified_date", _when_in(zone), None)
+    return protection(
+        patient_id,
+        opted_out=cells.readable("email_opt_out", values.flag, False),
+        deceased=status == "deceased" or cells.readable("deceased", _is_deceased(zone), False),
+        archived=status == "archived" or cells.readable("export_flag", _is_removed, False),
+        updated_at=changed.at if changed else None,
+    )
+
+
+def _patient_absent(cells: Cells) -> frozenset[str]:
+    """What a file has no columns for."""
     absent = {"tags"} | cells.absent(_PATIENT_FIELDS)
     if not cells.texts.get("clinic_id"):
         absent.add("clinic_id")
@@ -341,7 +357,7 @@ def _patient_absent(cells: Cells, removed: bool) -> frozenset[str]:
 
 
 def _therapist(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    therapist_id = cells.required("therapist_id", values.identifier)
+    therapist_id = cells.required("therapist_id", values.cell_identifier)
     parts = [cells.optional(column, values.words, "") for column in ("first_name", "last_name")]
     name = cells.optional("therapist_name", values.words, "") or " ".join(filter(None, parts))
     if not name:
@@ -350,7 +366,7 @@ def _therapist(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
 
 
 def _clinic(cells: Cells, rules: IntakeRules) -> tuple[Record, ...]:
-    clinic_id = cells.required("clinic_id", values.identifier)
+    clinic_id = cells.required("clinic_id", values.cell_identifier)
     return (NameRecord(Named.CLINIC, (clinic_id,), cells.required("clinic_name", values.words)),)
 
 
@@ -365,6 +381,7 @@ class _Table:
     synonyms: Mapping[str, tuple[str, ...]]  # further names of a column, the likeliest first
     hallmark: tuple[str, ...] = ()  # columns that no other format and table has together
     foreign: tuple[str, ...] = ()  # columns that show the file to be another table
+    heard: Callable[[Cells], tuple[Record, ...]] = nothing  # in a row that is refused
     needs_mark: bool = False  # looks too much like other CSV files to be taken without `export_flag` or a mapping
 
     def columns_in(self, names: Sequence[str], rules: IntakeRules) -> dict[str, int]:
@@ -471,6 +488,7 @@ _TABLES = (
             "status": ("patientstatus", "active", "isactive"),
         },
         foreign=("visit_id", "appointment_id", "appointmnet_id", "authorization_id", "cpt"),
+        heard=_protection,
     ),
     _Table(
         "therapists",
@@ -534,17 +552,22 @@ def _reading(lines: Lines, header: Header, table: _Table, found: Mapping[str, in
     labels = {column: _shown(header.names[place]) for column, place in found.items()}
 
     def to_records(cells: Cells) -> tuple[Record, ...]:
-        return table.to_records(replace(cells, texts=_without_nothing(cells.texts)), context.rules)
+        return table.to_records(_without_nothing(cells), context.rules)
+
+    def heard(cells: Cells) -> tuple[Record, ...]:
+        return table.heard(_without_nothing(cells))
 
     columns = Columns(len(names), found, labels)
-    return Reading(kind, read_rows(lines, columns, context.zone_of, to_records), header.raw)
+    return Reading(kind, read_rows(lines, columns, context.zone_of, to_records, heard), header.raw)
 
 
-def _without_nothing(texts: Mapping[str, str]) -> dict[str, str]:
+def _without_nothing(cells: Cells) -> Cells:
     """Databases write NULL where nothing is; but people are called Null."""
-    return {
-        name: "" if text.casefold() in _NOTHING and not name.endswith("_name") else text for name, text in texts.items()
+    texts = {
+        name: "" if text.casefold() in _NOTHING and not name.endswith("_name") else text
+        for name, text in cells.texts.items()
     }
+    return replace(cells, texts=texts)
 
 
 def _refuse(header: Header, found: Mapping[str, Mapping[str, int]]) -> NoReturn:
