@@ -363,7 +363,8 @@ def test_any_bytes_are_read_or_refused(content):
         (b"\xff\xd8\xff\xe0", "picture"),
         (b"%PDF-1.7\n", "PDF"),
         (b"\x1f\x8b\x08", "gzip"),
-        ("\ufeffpatient_id,".encode("utf-16-le"), "UTF-16"),
+        ("\ufeffpatient_id,".encode("utf-16-le"), "UTF-16. Save it as UTF-8"),
+        ('\ufeff{"resourceType": "Patient"}'.encode("utf-16-be"), "UTF-16. Save it as UTF-8"),
         (b"\x00\x01\x02" * 50, "not a text file"),
         (PATIENTS.replace(",", ";").encode(), "not separated by commas"),
         (PATIENTS.encode() + b"\rp1,A,B,,north\r", "CR alone"),
@@ -379,6 +380,21 @@ def test_a_file_of_another_kind_is_refused_whole_in_plain_words(content, words):
     with pytest.raises(FileRefused) as refused:
         read(content)
     assert words in refused.value.reason
+
+
+_LAST_ROWS = {
+    "csv": f"{PATIENTS}\np1,A,B,a@x.org,north",
+    "fhir": '{"resourceType": "Patient", "id": "p1"}',
+    "hl7": "MSH|^~\\&|EMR|NORTH|||20260302100000-0500||ADT^A31|1|P|2.5\rPID|||p1^^^EMR^MR||B^A|||||||||||||ACC1",
+}
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a", "\r\n\x1a\x1a\r\n", "\n" * 1000 + "\x1a"])
+@pytest.mark.parametrize("format_", _LAST_ROWS)
+def test_the_mark_that_old_systems_write_at_the_end_of_a_file_costs_no_row(format_, end):
+    content = _LAST_ROWS[format_]
+    assert read(content + end) == read(content)
+    assert isinstance(read(content)[-1], PatientRecord)
 
 
 def test_a_header_alone_is_a_file_without_rows():

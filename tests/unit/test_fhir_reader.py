@@ -566,6 +566,43 @@ def test_an_email_that_cannot_be_mailed_refuses_the_patient_without_repeating_it
     assert "canary" not in reason
 
 
+NO_ADDRESS: dict[str, Any] = {"telecom": [{"system": "email", "value": "none"}]}
+REPLACED = {"type": "replaced-by", "other": {"reference": "Patient/p2"}}
+
+
+@pytest.mark.parametrize(
+    ("differences", "deceased", "archived"),
+    [
+        ({**NO_ADDRESS, "deceasedBoolean": True}, True, False),
+        ({**NO_ADDRESS, "active": False}, False, True),
+        ({"name": "Ada", "deceasedDateTime": "2026-03-01", "active": "no"}, True, False),
+        ({"deceasedBoolean": "perhaps", "active": False, "meta": {"lastUpdated": "soon"}}, False, True),
+    ],
+)
+def test_of_a_patient_who_is_refused_what_keeps_surveys_away_is_heard(differences, deceased, archived):
+    (refused,) = read(a_patient(**differences))
+    assert isinstance(refused, Refusal)
+    (heard,) = refused.heard
+    assert isinstance(heard, PatientRecord)
+    assert heard.patient == Patient("p1", deceased=deceased, archived=archived)
+    assert heard.absent >= {"first_name", "last_name", "email", "phone", "language", "clinic_id", "tags"}
+    assert ("deceased" in heard.absent, "archived" in heard.absent) == (not deceased, not archived)
+
+
+def test_a_patient_who_is_refused_may_still_be_somebody_else():
+    (refused,) = read(a_patient(**NO_ADDRESS, link=[REPLACED]))
+    assert isinstance(refused, Refusal)
+    assert refused.heard == (MergeRecord("p2", "p1"),)
+
+
+def test_of_a_patient_without_an_id_and_of_an_older_version_nothing_is_heard():
+    dead = a_patient(**NO_ADDRESS, deceasedBoolean=True)
+    for content in ({**dead, "id": ""}, a_bundle(a_patient(), dead, kind="history")):
+        *_, refused = read(content)
+        assert isinstance(refused, Refusal)
+        assert refused.heard == ()
+
+
 def test_a_mobile_phone_is_preferred():
     telecom = [{"system": "phone", "value": "1", "rank": 1}, {"system": "phone", "value": "2", "use": "mobile"}]
     assert patient(telecom=telecom).phone == "2"
