@@ -10,7 +10,7 @@ from functions.import_visits.staging import START, Phase, Place
 from functions.import_visits.upload import UNFINISHED, Upload
 from shared.domain.clock import format_instant, parse_instant
 
-MAX_ATTEMPTS = 8  # a sweep's two hours: whatever stops the import then needs somebody to look
+MAX_ATTEMPTS = 8  # at the most two hours of sweeps: whatever stops the import then needs somebody to look
 
 
 @dataclass(slots=True)
@@ -73,9 +73,7 @@ class Checkpoint:
 
 
 def unfinished(s3: Any, bucket: str) -> Iterator[str]:
-    """The keys of all files whose import has begun and not ended; those that do not get on are left to somebody."""
+    """The keys of all files whose import has begun and not ended."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=UNFINISHED)
     for item in (item for page in pages for item in page.get("Contents", ())):
-        noted = json.loads(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())
-        if noted["attempts"] < MAX_ATTEMPTS:
-            yield noted["key"]
+        yield json.loads(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())["key"]

@@ -29,10 +29,14 @@ from shared.storage.settings import practice
 KINDS_OF_SETTINGS = ("clinics", "intake")
 SHOW_AFTER, SHOW_EVERY = timedelta(seconds=20), timedelta(seconds=10)
 ROWS_BETWEEN_LOOKS = 500  # at the clock, while a file is read
+STOPPED = (
+    f"The import was stopped after {MAX_ATTEMPTS} attempts that got no further. What was stored stays. Upload the file "
+    "again, or in parts, and tell whoever looks after Careloop."
+)
 
 
 class NoProgress(Exception):
-    """Nothing more gets done, in one invocation or in several: going on would be for nothing."""
+    """Nothing got done in the invocation: going on at once would be for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +82,30 @@ def import_object(upload: Upload, invocation: Invocation) -> dict[str, Any] | No
             found = upload.find()
             if found is None:
                 return _end_without(upload, report)
-            job = _work(upload, found, report, turn, invocation)
+            findings = _work(upload, found, report, turn, invocation)
+            turn.prove()
         except TurnLost:
             log("turn_lost", object=upload.hashed_name)
             return None
         finally:
             turn.give_back()
         # Looked up once the turn is free: who uploads another version from now on finds it so.
-        if job is None or not upload.is_still(found.version):
+        if findings is None or not upload.is_still(found.version):
             return report.summary() | {"status": "in_progress"}
-        _publish(upload, report, job.findings())
+        _publish(upload, report, findings)
         return report.summary()
 
 
-def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: Invocation) -> Job | None:
-    """Do what is left of the file; None if time ran out before the end."""
+def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: Invocation) -> dict[str, Any] | None:
+    """Do what is left of the file and say what was found; None if time ran out before the end."""
     progress = Checkpoint.of(upload, found.version, invocation.now())
-    progress.attempts += 1
-    if progress.attempts > MAX_ATTEMPTS:
-        raise NoProgress
-    progress.write(upload)
     report.restore(progress.state.get("report", {}))
+    if progress.attempts >= MAX_ATTEMPTS:
+        found.body.close()
+        report.refuse_file(FileRefused(STOPPED, line=0))
+        return {}
+    progress.attempts += 1
+    progress.write(upload)
     tick = _ticker(upload, report, turn, progress, invocation)
     zone_of = _zones()
     job = _job(upload, found, zone_of, invocation)
@@ -114,16 +121,16 @@ def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: 
             for chunk, is_last in staging.chunks(progress.done):
                 for part, outcomes in zip(chunk, job.do(chunk), strict=True):
                     report.count(outcomes, part.ends)
+                    tick(rows)
                 if is_last:
                     break
                 progress.advance(chunk[-1].place, {"report": report.state(), "job": job.state()})
                 progress.write(upload)
-                tick(rows)
                 if not invocation.has_time():
                     return None
     except FileRefused as refused:
         report.refuse_file(refused)
-    return job
+    return job.findings()
 
 
 def _job(upload: Upload, found: Found, zone_of: ZoneOf, invocation: Invocation) -> Job:

@@ -23,6 +23,7 @@ from shared.storage.settings import practice
 
 MAX_LISTED = 1000
 _ABOUT_SETTINGS = "These are settings: put the file under settings/. Here it was read and nothing was looked up."
+_SHARED = "another patient in this file has the same address, and no two are mailed within a day"
 _WORDS = {Outcome.CREATED: "new", Outcome.UPDATED: "changed", Outcome.UNCHANGED: "unchanged"}
 
 
@@ -77,7 +78,6 @@ class Looking:
     def findings(self) -> dict[str, Any]:
         """What the report says beside its counts; at most 1,000 touchpoints are listed, those to be mailed first."""
         new, changed = ("new", "changed", "unchanged"), ("new", "moved", "withdrawn")
-        mails = sorted(self._mails, key=lambda mail: mail["when"])
         return {
             "patients": {what: self._counts["patients"][what] for what in new},
             "visits": {what: self._counts["visits"][what] for what in new},
@@ -87,7 +87,7 @@ class Looking:
             "mails": {
                 "by_day": dict(sorted(self._counts["by_day"].items())),
                 "not_mailed": dict(self._counts["not_mailed"].most_common()),
-                "list": [*mails, *self._others][:MAX_LISTED],
+                "list": [*_marked(self._mails), *self._others][:MAX_LISTED],
             },
         }
 
@@ -111,10 +111,11 @@ class Looking:
         for look in looks:
             self._counts["touchpoints"].update(what for _, what in look.course.surveys)
             self._count(look)
-            address = known.get(keys.get(look.part.key, ""))
+            key = keys.get(look.part.key, "")
+            address = known.get(key)
             for expectation in expected(self._situations(look, address), self._follow_up.now):
                 if expectation.message.message_id in look.changed:
-                    self._tell(expectation)
+                    self._tell(expectation, key)
 
     def _address_key(self, look: _Look) -> str:
         patient = look.course.patient
@@ -140,15 +141,26 @@ class Looking:
         for (table, _), outcome in most.items():
             self._counts[table][_WORDS[outcome]] += 1
 
-    def _tell(self, expectation: Expectation) -> None:
+    def _tell(self, expectation: Expectation, address: str) -> None:
         message = expectation.message
         mail = {"patient_id": message.patient_id, "touchpoint": message.touchpoint, "clinic_id": message.clinic_id}
         if expectation.at:
             local = expectation.at.astimezone(settings.clinic(message.clinic_id).zone)
             self._counts["by_day"][local.date().isoformat()] += 1
-            listed, entry = self._mails, {"when": local.isoformat(timespec="minutes")}
+            listed, entry = self._mails, {"when": local.isoformat(timespec="minutes"), "address": address}
         else:
             self._counts["not_mailed"][expectation.reason] += 1
             listed, entry = self._others, {"why_not": expectation.reason}
         if len(listed) < MAX_LISTED:
             listed.append(mail | entry)
+
+
+def _marked(mails: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The mails by their time without their address; who comes after another patient of the address may wait."""
+    marked, mailed = list[dict[str, str]](), dict[str, set[str]]()
+    for mail in sorted(mails, key=lambda mail: datetime.fromisoformat(mail["when"])):
+        told = {name: value for name, value in mail.items() if name != "address"}
+        patients_there = mailed.setdefault(mail["address"], set())
+        patients_there.add(mail["patient_id"])
+        marked.append(told | {"may_be_later": _SHARED} if len(patients_there) > 1 else told)
+    return marked

@@ -29,7 +29,8 @@ from functions.import_visits.records import (
 
 MAX_ROWS = 2_000_000  # on disk, about 1 GB
 MAX_PATIENT_ROWS = 5_000  # all of a patient's rows are in memory at once
-CHUNK_ROWS = 2_000  # some seconds of work: what a killed import does again
+CHUNK_ROWS = 500  # a few seconds of work: what a killed import does again
+MERGE_COSTS = 20  # rows: one patient after the other, and everything of theirs moves
 MAX_NAMES = 10_000  # remembered while a file is laid out
 CACHE_KILOBYTES = 16_000
 NO_ROW = 0  # of records that are taken in and not counted; rows are numbered from 1
@@ -129,12 +130,12 @@ class Staging:
         parts = self._parts(after)
         following = next(parts, None)
         while following:
-            chunk, size = [following], len(following.rows)
+            chunk, size = [following], _cost(following)
             while (following := next(parts, None)) and following.place.phase is chunk[0].place.phase:
                 if size >= CHUNK_ROWS:
                     break
                 chunk.append(following)
-                size += len(following.rows)
+                size += _cost(following)
             yield chunk, following is None
 
     def _parts(self, after: Place) -> Iterator[Part]:
@@ -185,6 +186,11 @@ class Staging:
         insert = "INSERT INTO records (phase, key, row, ends, record) VALUES (?, ?, ?, ?, ?)"
         self._database.executemany(insert, self._waiting)
         self._waiting.clear()
+
+
+def _cost(part: Part) -> int:
+    """How many rows of patients take as long."""
+    return MERGE_COSTS if part.place.phase is Phase.MERGES else len(part.rows)
 
 
 def _place(record: Record, number: int) -> Place:

@@ -37,7 +37,12 @@ class Turn:
 
     def keep(self) -> None:
         """Keep the turn for another minute; to be called every few seconds."""
-        if self._now() - self._renewed >= timedelta(seconds=RENEW_SECONDS) and not self._acquire():
+        if self._now() - self._renewed >= timedelta(seconds=RENEW_SECONDS):
+            self.prove()
+
+    def prove(self) -> None:
+        """Make sure of the turn before something that only one may do: it may have run out while nobody looked."""
+        if not self._acquire():
             raise TurnLost
 
     def give_back(self) -> None:

@@ -50,8 +50,9 @@ class Upload:
 
     @property
     def name(self) -> str:
-        """The name under which reports stand."""
-        return self.key.removeprefix(INCOMING)
+        """The name under which reports stand; no two files have the same."""
+        within = self.key.removeprefix(INCOMING)
+        return self.key if within.startswith((INCOMING, SETTINGS, PREVIEW)) else within
 
     @property
     def hashed_name(self) -> str:

@@ -19,6 +19,8 @@ from functions.import_visits.records import (
     Row,
     VisitRecord,
 )
+from functions.import_visits.upload import Upload
+from shared.domain.clock import parse_instant
 from shared.observability import HandlerFailed
 from shared.storage import patients
 from tests.builders import a_patient, a_visit
@@ -197,22 +199,47 @@ def test_an_invocation_that_gets_nothing_done_fails_instead_of_going_on_for_ever
     assert function.asked_again == []
 
 
-def test_what_fails_again_and_again_at_the_same_place_is_left_to_somebody_until_it_is_sent_anew(bucket, monkeypatch):
+def fails_again_and_again(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every attempt fail at the same place, as often as it is tried."""
+
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    upload(bucket, "incoming/file.csv", MANY)
-    function = Function(bucket)
     with monkeypatch.context() as patched:
         patched.setattr(patients, "get_many", fail)
         for _ in range(MAX_ATTEMPTS):
             with pytest.raises(HandlerFailed, match="RuntimeError"):
                 function(event("incoming/file.csv"))
-    with pytest.raises(HandlerFailed, match="NoProgress"):
-        function(event("incoming/file.csv"))
+
+
+def test_what_fails_again_and_again_at_the_same_place_is_given_up_by_the_sweep_with_a_report_and_an_alarm(
+    bucket, function, monkeypatch, capsys
+):
+    upload(bucket, "incoming/file.csv", MANY)
+    fails_again_and_again(function, monkeypatch)
+    capsys.readouterr()
     function({"time": "2026-03-20T03:15:00Z"})
+    (summary,) = function(function.asked_again.pop())
+    report = bucket.report("incoming/file.csv")
+    assert (summary["status"], report["status"], report["rows"], set(report)) == ("refused", "refused", 0, CONTRACT)
+    [error] = report["errors"]
+    assert (error["line"], error["column"]) == (0, "")
+    assert "after 8 attempts" in error["reason"]
+    assert "IntakeRefused" in capsys.readouterr().out
+    function({"time": "2026-03-20T03:30:00Z"})
     assert function.asked_again == []
+    assert bucket.listed() == ["incoming/file.csv", "reports/file.csv.json"]
     assert counts(send(bucket, MANY, days=1)) == DONE
+
+
+def test_what_is_given_up_tells_what_was_stored_before(bucket, monkeypatch):
+    function = stopped_after_a_chunk(bucket, MANY, monkeypatch)
+    function.asked_again.clear()
+    fails_again_and_again(function, monkeypatch)
+    function(event("incoming/file.csv"))
+    report = bucket.report("incoming/file.csv")
+    assert (report["status"], report["kind"], counts(report)) == ("partial", "visits", (1, 0, 0, 0))
+    assert "What was stored stays" in report["errors"][0]["reason"]
 
 
 def test_attempts_count_only_as_long_as_nothing_gets_done(bucket, function, monkeypatch):
@@ -337,6 +364,40 @@ def test_an_import_of_which_nothing_was_heard_for_a_minute_leaves_the_file_to_it
     assert [report["status"] for report in [bucket.report("incoming/file.csv")]] == ["in_progress"]
 
 
+@pytest.mark.parametrize("write", [4, 8, 12, 16])
+def test_an_import_that_finds_its_turn_taken_writes_no_report(bucket, write):
+    upload(bucket, "incoming/file.csv", MANY)
+
+    def take_over(number: int, phase: str) -> None:
+        if (number, phase) == (write, "before"):
+            (lock,) = dump()["Settings"]
+            successors = lock | {"holder": {"S": "successor"}, "held_until": {"S": "2026-03-21T00:00:00Z"}}
+            restore({"Settings": [successors]})
+
+    with at_writes(take_over):
+        assert Function(bucket)(event("incoming/file.csv")) == []
+    assert bucket.listed() == ["incoming/file.csv", "unfinished/file.csv.json"]
+
+
+def test_merges_keep_the_turn_while_they_are_made_however_long_they_take(bucket, monkeypatch):
+    monkeypatch.setattr(staging, "CHUNK_ROWS", 500)
+    read_as(monkeypatch, *(row(line, MergeRecord(f"p{line}", f"q{line}")) for line in range(25)))
+    upload(bucket, "incoming/file.csv", "anything")
+    function, seconds_left = Function(bucket, Clock(step=timedelta(seconds=5))), list[float]()
+
+    def look(number: int, phase: str) -> None:
+        seconds_left.extend(
+            (parse_instant(lock["held_until"]["S"]) - function.clock.moment).total_seconds()
+            for lock in dump()["Settings"]
+        )
+
+    with at_writes(look):
+        function(event("incoming/file.csv"))
+    assert function.clock.moment - FIRST_UPLOAD > timedelta(minutes=5)
+    assert min(seconds_left) > 0
+    assert bucket.report("incoming/file.csv")["updated"] == 25
+
+
 def test_an_import_leaves_no_lock_behind(bucket):
     send(bucket, MANY)
     assert dump()["Settings"] == []
@@ -422,6 +483,22 @@ def test_refused_messages_are_given_back_as_they_came_with_the_reasons_beside_th
     read_as(monkeypatch, row(1, person("p1")))
     send(bucket, "anything", "adt.hl7", days=1)
     assert bucket.listed() == ["incoming/adt.hl7", "reports/adt.hl7.json"]
+
+
+# Where it stands.
+
+
+def test_no_two_files_share_a_report():
+    names = {
+        "incoming/visits.csv": "visits.csv",
+        "incoming/2026/visits.csv": "2026/visits.csv",
+        "settings/clinics.csv": "settings/clinics.csv",
+        "incoming/settings/clinics.csv": "incoming/settings/clinics.csv",
+        "preview/visits.csv": "preview/visits.csv",
+        "incoming/preview/visits.csv": "incoming/preview/visits.csv",
+        "incoming/incoming/settings/clinics.csv": "incoming/incoming/settings/clinics.csv",
+    }
+    assert {key: Upload(None, "intake", key).name for key in names} == names
 
 
 # The sweep.

@@ -111,7 +111,7 @@ def test_nothing_at_all_is_written_but_a_note_that_it_has_begun_and_the_report(b
     with at_writes(lambda number, phase: writes.append(number)):
         Function(bucket)(event("preview/file.csv"))
     assert put == ["unfinished/preview/file.csv.json", "reports/preview/file.csv.json"]
-    assert max(writes) == 5  # the lock and its end, these two, and the end of the first
+    assert max(writes) == 6  # the lock, its proof and its end, these two, and the end of the first
 
 
 def test_a_first_import_of_old_history_would_mail_nobody(bucket):
@@ -172,6 +172,23 @@ def test_those_who_would_be_mailed_are_listed_before_others_and_a_thousand_at_mo
     report = look(bucket, file_of(*rows), now=local(2, "13:00"))
     assert [mail["patient_id"] for mail in report["mails"]["list"]] == ["p4", "p5", "p6"]
     assert (report["mails"]["by_day"], report["mails"]["not_mailed"]) == ({"2026-03-02": 4}, {"no_address": 3})
+
+
+def test_who_shares_an_address_with_somebody_mailed_before_may_be_mailed_later(bucket):
+    emails = {"p1": "home@x.org", "p2": "Home@x.org", "p3": "c@x.org", "p4": "home@x.org"}
+    send(bucket, file_of(*(f"{who},A,B,{email},north" for who, email in emails.items()), header=PATIENTS), "patients")
+    days = {"p1": 3, "p2": 2, "p3": 2, "p4": 3}
+    rows = [visit(1, day, "evaluation").replace("p1", who) for who, day in days.items()]
+    report = look(bucket, file_of(*rows), now=local(2, "13:00"))
+    listed = report["mails"]["list"]
+    assert [(mail["patient_id"], "may_be_later" in mail) for mail in listed] == [
+        ("p2", False),
+        ("p3", False),
+        ("p1", True),
+        ("p4", True),
+    ]
+    assert "x.org" not in str(report)
+    assert set(listed[0]) == {"patient_id", "touchpoint", "clinic_id", "when"}
 
 
 CLINICS = "clinic_id,name\nnorth,North\n,Nameless\n"

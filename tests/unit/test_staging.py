@@ -118,7 +118,7 @@ def test_work_goes_on_after_any_part_as_if_it_had_not_been_interrupted(visits, s
     assert [part.key for part in whole] == sorted({who for who, _ in visits}, key=str.encode)
 
 
-def test_chunks_are_of_one_phase_and_of_some_thousand_rows(monkeypatch):
+def test_chunks_are_of_one_phase_and_of_some_hundred_rows(monkeypatch):
     monkeypatch.setattr(staging, "CHUNK_ROWS", 5)
     with Staging() as found:
         for line in range(1, 31):
@@ -128,6 +128,14 @@ def test_chunks_are_of_one_phase_and_of_some_thousand_rows(monkeypatch):
     assert [len({part.place.phase for part in chunk}) for chunk, _ in chunks] == [1] * len(chunks)
     assert [sum(len(part.rows) for part in chunk) for chunk, _ in chunks] == [5] * 6 + [6] * 5
     assert [is_last for _, is_last in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+def test_merges_come_in_small_chunks_since_each_takes_as_long_as_many_rows():
+    with Staging() as found:
+        for line in range(60):
+            found.add(row(line, MergeRecord(f"p{line}", "p")))
+        found.close()
+        assert [len(chunk) for chunk, _ in found.chunks()] == [25, 25, 10]
 
 
 def test_rows_beyond_a_patient_s_share_are_refused_as_they_came(monkeypatch):
