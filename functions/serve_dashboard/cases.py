@@ -1,17 +1,19 @@
 """Cases: who waits to be heard, who has taken it, what was done, and what came of it."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.serve_dashboard import reaching_out
 from functions.serve_dashboard.pages import at, page
-from functions.serve_dashboard.reaching_out import Changed
+from functions.serve_dashboard.reaching_out import Changed, Unclear
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
 from shared.domain.patient import Patient
 from shared.domain.playbook import Draft, fill
 from shared.domain.recovery import (
     MAX_NOTE,
+    MAX_REASON,
     Channel,
     NotPossible,
     Outcome,
@@ -134,11 +136,12 @@ def take_step(request: Request, staff: Staff) -> Response:
         raise NotFound
     try:
         _STEPS[step](request, staff, survey)
-    except BadForm as refusal:
-        return _show(request, staff, survey, status=400, problem=str(refusal))
-    except NotPossible as refusal:
-        return _show(request, staff, survey, status=409, problem=str(refusal))
-    except Changed:
+    except (BadForm, NotPossible, Changed) as refusal:
+        if not isinstance(refusal, Unclear) and _was_just_done(request, staff, survey):
+            return see_other(request.link(f"/cases/{survey.survey_id}", done=step))
+        if isinstance(refusal, BadForm | NotPossible):
+            status = 400 if isinstance(refusal, BadForm) else 409
+            return _show(request, staff, survey, status=status, problem=str(refusal))
         told = "Somebody else changed this case a moment ago. This is how it stands now; nothing of yours was saved."
         return _show(request, staff, survey, status=409, problem=told)
     activity.note(
@@ -151,6 +154,15 @@ def take_step(request: Request, staff: Staff) -> Response:
     )
     log("case_step", survey_id=survey.survey_id, kind=step)
     return see_other(request.link(f"/cases/{survey.survey_id}", done=step))
+
+
+def _was_just_done(request: Request, staff: Staff, survey: Survey) -> bool:
+    """Whether the form says again what its sender wrote down last: the second of two clicks."""
+    case, said = cases.get(survey.survey_id), request.field("text") or request.field("note")
+    if not said or case is None or not case.outreach or request.field("version") == str(case.version):
+        return False
+    last = case.outreach[-1]
+    return (last.by, last.note) == (staff.user_id, said)
 
 
 def _open(request: Request, staff: Staff, survey: Survey) -> None:
@@ -174,14 +186,19 @@ def _write(request: Request, staff: Staff, survey: Survey) -> None:
     reaching_out.write(request, staff, case, patient, _why_again(request, survey), request.mailer)
 
 
+_BY_VOICE = (Channel.TELEPHONE, Channel.IN_PERSON)
+_HEARD = (Result.SPOKE, Result.VOICEMAIL, Result.NO_ANSWER)
+
+
 def _call(request: Request, staff: Staff, survey: Survey) -> None:
     case = _as_seen(request, survey)
-    try:
-        channel, result = Channel(request.field("channel", Channel.TELEPHONE)), Result(request.field("result"))
-    except ValueError:
-        raise BadForm("Please say what came of it.") from None
+    channel, result = request.field("channel"), request.field("result")
+    if channel not in _BY_VOICE or result not in _HEARD:
+        raise BadForm("Please say how you tried, and what came of it.")
     note = _note(request)
-    attempt = Outreach(request.now, staff.user_id, staff.name, channel, result, note, _why_again(request, survey))
+    attempt = Outreach(
+        request.now, staff.user_id, staff.name, Channel(channel), Result(result), note, _why_again(request, survey)
+    )
     if not cases.write(reach_out(case, attempt), case):
         raise Changed
 
@@ -198,7 +215,9 @@ def _close(request: Request, staff: Staff, survey: Survey) -> None:
         raise BadForm("Please say what came of the case.") from None
     if reason not in REASONS:
         raise BadForm("Please say what it was about.")
-    closed = close(case, staff.user_id, outcome, reason, _note(request), request.now)
+    is_owner = staff.role is Role.OWNER
+    note = _note(request, "closing_note")
+    closed = close(case, staff.user_id, outcome, reason, note, request.now, may_take_from_others=is_owner)
     if not cases.write(closed, case):
         raise Changed
 
@@ -255,8 +274,8 @@ def _survey(request: Request, staff: Staff) -> Survey:
 def _why_again(request: Request, survey: Survey) -> str:
     """The reason for reaching out to a patient who left an earlier attempt unanswered; without one it is refused."""
     despite = request.field("despite")
-    if len(despite) > MAX_NOTE:
-        raise BadForm(f"The reason is longer than {MAX_NOTE:,} characters.")
+    if len(despite) > MAX_REASON:
+        raise BadForm(f"The reason is longer than {MAX_REASON} characters.")
     if not despite and unanswered(_cases_of(survey)):
         raise BadForm("An earlier attempt got no reply. Please say why you reach out again.")
     return despite
@@ -267,8 +286,8 @@ def _cases_of(survey: Survey) -> Iterable[RecoveryCase]:
     return cases.get_many(known).values()
 
 
-def _note(request: Request) -> str:
-    note = request.field("note")
+def _note(request: Request, name: str = "note") -> str:
+    note = request.field(name)
     if len(note) > MAX_NOTE:
         raise BadForm(f"The note is longer than {MAX_NOTE:,} characters. Please shorten it.")
     return note
@@ -348,11 +367,7 @@ def _name(patient: Patient | None) -> str:
 
 
 def _is_month(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 (a month is no moment)
-    except ValueError:
-        return False
-    return True
+    return re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", text) is not None
 
 
 def _previous(month: str) -> str:

@@ -33,7 +33,7 @@ DONE = {
 def search(request: Request, staff: Staff) -> Response:
     """Patients of one's clinics whose name begins so, or who have this number."""
     typed = request.query("name").strip()[:100]
-    found = [*patients.search(typed, 4 * FOUND), *_by_number(typed)] if typed else []
+    found = [*patients.search(typed, FOUND + 1, staff.may_see), *_by_number(typed)] if typed else []
     known = {patient.patient_id: patient for patient in found if staff.may_see(patient.clinic_id)}
     shown = list(known.values())[:FOUND]
     return page(
@@ -129,13 +129,14 @@ def _show(
     request: Request, staff: Staff, patient: Patient, asked: list[Survey], *, status: int = 200, problem: str = ""
 ) -> Response:
     visible = [survey for survey in asked if staff.may_see(survey.clinic_id)]
+    hidden = {survey.survey_id for survey in asked} - {survey.survey_id for survey in visible}
     ids = [identity.message_id(survey.survey_id, kind) for survey in visible for kind in MessageKind]
     of_each = [activity.of_patient(one_id, ENTRIES) for one_id in (patient.patient_id, *sorted(patient.merged_from))]
     told = events(
         visible,
         messages.get_many(ids).values(),
         cases.get_many(survey.survey_id for survey in visible).values(),
-        [entry for entries in of_each for entry in entries],
+        [entry for entries in of_each for entry in entries if entry.survey_id not in hidden],
     )
     history = visits.of_patient(patient.patient_id)
     place = clinic(patient.clinic_id)

@@ -6,7 +6,7 @@ from functools import cache
 from functions.serve_dashboard.web import BadForm, Request
 from shared.domain.identity import address_key
 from shared.domain.patient import Patient
-from shared.domain.recovery import Channel, Outreach, RecoveryCase, Result, reach_out
+from shared.domain.recovery import MAX_NOTE, Channel, Outreach, RecoveryCase, Result, reach_out
 from shared.domain.staff import Staff
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mailer, MailNotSent, MailOutcomeUnknown, SesMailer
@@ -15,6 +15,7 @@ from shared.observability import log
 from shared.storage import addresses, cases
 from shared.storage.settings import practice
 
+MAX_SUBJECT = 200  # characters
 _NOT_SENT = {
     "throttled": "Amazon SES is busy. Please try again in a minute.",
     "sandbox": "Amazon SES still only sends to addresses that the practice verified. Please call instead.",
@@ -25,6 +26,10 @@ _NOT_SENT = {
 
 class Changed(Exception):
     """Somebody changed the case since the page was opened."""
+
+
+class Unclear(BadForm):
+    """Nobody knows whether the mail left."""
 
 
 def why_not_by_mail(patient: Patient | None) -> str:
@@ -55,6 +60,8 @@ def write(
     subject, text = request.field("subject"), request.field("text")
     if not subject or not text:
         raise BadForm("The mail needs a subject and a text.")
+    if len(subject) > MAX_SUBJECT or len(text) > MAX_NOTE:
+        raise BadForm(f"The subject may have {MAX_SUBJECT} characters, and the text {MAX_NOTE:,}. Please shorten them.")
     attempt = Outreach(request.now, staff.user_id, staff.name, Channel.EMAIL, Result.WROTE, text, despite)
     written = reach_out(case, attempt)
     if not cases.write(written, case):
@@ -68,7 +75,7 @@ def write(
         raise BadForm(f"The mail was not sent. {_NOT_SENT[refusal.reason]}") from None
     except MailOutcomeUnknown:
         log("outreach_unknown", survey_id=case.survey_id)
-        raise BadForm(
+        raise Unclear(
             "We do not know whether the mail left: the line to Amazon SES broke. It is written down as sent. "
             "Please do not write again; call instead."
         ) from None

@@ -123,8 +123,11 @@ class Episode:
 
     @property
     def last_visit(self) -> Visit:
-        """The most recent visit."""
-        return self.days[-1].visit
+        """The visit that ended last."""
+        return max(
+            self.days[-1].entries,
+            key=lambda visit: (visit.has_time, visit.ended_at or visit.started_at, visit.visit_id),
+        )
 
 
 def episodes(

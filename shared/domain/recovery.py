@@ -14,7 +14,8 @@ from shared.domain.score import Category
 from shared.domain.settings import Window
 
 MAX_NOTE = 4000  # characters
-MAX_OUTREACH = 50  # entries of one case: keeps its item far below DynamoDB's 400 KB
+MAX_REASON = 500  # characters
+MAX_OUTREACH = 20  # entries of one case: with notes of 4,000 emoji each its item stays below DynamoDB's 400 KB
 
 
 class CaseState(StrEnum):
@@ -156,15 +157,28 @@ def reach_out(case: RecoveryCase, attempt: Outreach) -> RecoveryCase:
 
 def note_reply(case: RecoveryCase, now: datetime) -> RecoveryCase:
     """Write down that the patient replied."""
+    if case.is_closed:
+        raise NotPossible("This case is closed.")
     if not case.outreach:
         raise NotPossible("Nobody has reached out yet.")
     return case if case.replied_at else _changed(case, replied_at=now)
 
 
-def close(case: RecoveryCase, user: str, outcome: Outcome, reason: str, note: str, now: datetime) -> RecoveryCase:
-    """End the case with what came of it; NotPossible if it was ended before."""
+def close(
+    case: RecoveryCase,
+    user: str,
+    outcome: Outcome,
+    reason: str,
+    note: str,
+    now: datetime,
+    *,
+    may_take_from_others: bool = False,
+) -> RecoveryCase:
+    """End the case with what came of it; NotPossible if it was ended before, or is somebody else's."""
     if case.is_closed:
         raise NotPossible("This case is closed already.")
+    if case.owner and case.owner != user and not may_take_from_others:
+        raise NotPossible(f"{case.owner_name} has this case.")
     return _changed(
         case,
         state=CaseState.CLOSED,

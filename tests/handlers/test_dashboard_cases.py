@@ -1,13 +1,25 @@
 """Cases on the dashboard: found, taken by one person, reached out to once, written down, closed."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.domain.identity import address_key
-from shared.domain.recovery import CaseState, Outcome, RecoveryCase, Result, claim
+from shared.domain.recovery import (
+    MAX_NOTE,
+    MAX_OUTREACH,
+    MAX_REASON,
+    CaseState,
+    Channel,
+    Outcome,
+    Outreach,
+    RecoveryCase,
+    Result,
+    claim,
+)
 from shared.domain.staff import Role
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mail, MailOutcomeUnknown, MailRefused
@@ -45,6 +57,11 @@ def send_mail(client: Client, **differences: Any) -> Any:
     return client.post(f"/cases/{SURVEY}/write", {**version(), **MAIL, **differences})
 
 
+def called(client: Client, **differences: Any) -> Any:
+    form = {"channel": "telephone", "result": "spoke", **differences}
+    return client.post(f"/cases/{SURVEY}/call", {**version(), **form})
+
+
 def test_the_list_shows_who_waits_and_a_badge_how_many(robin):
     page = robin.get("/cases")
     assert "Ada Okafor" in page.text
@@ -58,7 +75,8 @@ def test_nobody_waiting_is_said(robin):
     assert "Nobody is waiting" in robin.get("/cases").text
     assert "Ada Okafor" in robin.get("/cases?closed=2026-03").text
     assert "No case was closed" in robin.get("/cases?closed=2026-02").text
-    assert robin.get("/cases?closed=2026-13").status == 404
+    for month in ("2026-13", "2026-1", "0001-01", "2026-03-01", "%00"):
+        assert robin.get(f"/cases?closed={month}").status == 404
 
 
 def test_the_page_has_all_that_one_needs_between_two_appointments(robin):
@@ -129,7 +147,24 @@ def test_two_clicks_send_one_mail(robin):
     first = version()
     send_mail(robin)
     again = robin.post(f"/cases/{SURVEY}/write", {**first, **MAIL})
-    assert again.status == 409
+    assert again.location.endswith("done=write")
+    assert len(robin.mailer.sent) == 1
+    assert len(stored().outreach) == 1
+    other = robin.post(f"/cases/{SURVEY}/write", {**first, **MAIL, "text": "Another mail"})
+    assert other.status == 409
+    assert len(robin.mailer.sent) == 1
+
+
+def test_of_two_clicks_at_the_same_moment_both_are_told_that_the_mail_left(robin, monkeypatch: pytest.MonkeyPatch):
+    written, form = cases.write, {**version(), **MAIL}
+
+    def slow(case: RecoveryCase, seen: RecoveryCase) -> bool:
+        monkeypatch.setattr(cases, "write", written)
+        assert robin.post(f"/cases/{SURVEY}/write", form).status == 303
+        return written(case, seen)
+
+    monkeypatch.setattr(cases, "write", slow)
+    assert robin.post(f"/cases/{SURVEY}/write", form).location.endswith("done=write")
     assert len(robin.mailer.sent) == 1
 
 
@@ -176,7 +211,7 @@ def test_whoever_cannot_be_written_to_is_to_be_called(robin, patient, address, w
     assert words in robin.get(f"/cases/{SURVEY}").text
     assert send_mail(robin).status == 400
     assert robin.mailer.sent == []
-    assert robin.post(f"/cases/{SURVEY}/call", {**version(), "result": "spoke"}).status == 303
+    assert called(robin).status == 303
 
 
 def test_a_patient_who_did_not_reply_is_not_chased_without_a_reason(robin):
@@ -186,7 +221,9 @@ def test_a_patient_who_did_not_reply_is_not_chased_without_a_reason(robin):
     refused = send_mail(robin)
     assert refused.status == 400
     assert "Please say why you reach out again" in refused.text
-    assert robin.post(f"/cases/{SURVEY}/call", {**version(), "result": "voicemail"}).status == 400
+    assert (
+        robin.post(f"/cases/{SURVEY}/call", {**version(), "channel": "telephone", "result": "voicemail"}).status == 400
+    )
     assert send_mail(robin, despite="She asked me to.").status == 303
     assert stored().outreach[-1].despite == "She asked me to."
 
@@ -204,7 +241,12 @@ def test_after_a_reply_or_a_talk_one_may_go_on(robin):
     robin.post(f"/cases/{SURVEY}/reply")
     assert stored().replied_at == NOW
     assert "Better not write again" not in robin.get(f"/cases/{SURVEY}").text
-    assert robin.post(f"/cases/{SURVEY}/call", {**version(), "result": "spoke", "note": "All well."}).status == 303
+    assert (
+        robin.post(
+            f"/cases/{SURVEY}/call", {**version(), "channel": "in_person", "result": "spoke", "note": "All well."}
+        ).status
+        == 303
+    )
     assert stored().outreach[-1].result is Result.SPOKE
     assert stored().outreach[-1].note == "All well."
 
@@ -212,7 +254,9 @@ def test_after_a_reply_or_a_talk_one_may_go_on(robin):
 def test_a_case_closes_with_an_outcome_and_a_reason(robin):
     for form in ({}, {"outcome": "resolved"}, {"outcome": "won", "reason": "other"}):
         assert robin.post(f"/cases/{SURVEY}/close", {**version(), **form}).status == 400
-    robin.post(f"/cases/{SURVEY}/close", {**version(), "outcome": "resolved", "reason": "waiting", "note": "Called."})
+    robin.post(
+        f"/cases/{SURVEY}/close", {**version(), "outcome": "resolved", "reason": "waiting", "closing_note": "Called."}
+    )
     case = stored()
     assert (case.outcome, case.reason, case.closing_note) == (Outcome.RESOLVED, "waiting", "Called.")
     assert "Put right" in robin.get(f"/cases/{SURVEY}").text
@@ -258,11 +302,44 @@ def test_unknown_steps_and_other_methods_are_no_pages(robin):
     assert {item.state for item in CaseItem.scan()} == {"open"}
 
 
-@pytest.mark.parametrize("field", ["note", "despite"])
-def test_too_long_a_text_is_refused_with_the_limit(robin, field):
-    answered = robin.post(f"/cases/{SURVEY}/call", {**version(), "result": "spoke", field: "x" * 4001})
+@pytest.mark.parametrize(
+    ("step", "form", "limit"),
+    [
+        ("call", {"note": "x" * 4001}, "4,000 characters"),
+        ("call", {"despite": "x" * 501}, "500 characters"),
+        ("write", {**MAIL, "text": "x" * 4001}, "4,000"),
+        ("write", {**MAIL, "subject": "x" * 201}, "200 characters"),
+    ],
+)
+def test_too_long_a_text_is_refused_with_the_limit(robin, step, form, limit):
+    said = {**version(), "channel": "telephone", "result": "spoke", **form}
+    answered = robin.post(f"/cases/{SURVEY}/{step}", said)
     assert answered.status == 400
-    assert "4,000 characters" in answered.text
+    assert limit in answered.text
+    assert robin.mailer.sent == []
+
+
+def test_a_full_case_fits_its_item(robin):
+    attempt = Outreach(NOW, "u1", "Robin Reyes", Channel.TELEPHONE, Result.SPOKE, "😀" * MAX_NOTE, "😀" * MAX_REASON)
+    full = replace(stored(), outreach=(attempt,) * MAX_OUTREACH, closing_note="😀" * MAX_NOTE, version=2)
+    assert cases.write(full, stored())
+    assert stored() == full
+
+
+@pytest.mark.parametrize("form", [{"channel": "email", "result": "spoke"}, {"channel": "telephone", "result": "wrote"}])
+def test_a_mail_that_nobody_sent_cannot_be_written_down(robin, form):
+    assert robin.post(f"/cases/{SURVEY}/call", {**version(), **form}).status == 400
+    assert stored().outreach == ()
+
+
+def test_a_case_that_somebody_else_has_is_closed_by_them_or_an_owner(robin):
+    robin.post(f"/cases/{SURVEY}/claim")
+    form = {**version(), "outcome": "resolved", "reason": "other"}
+    other = signed_in(Role.CLINIC_ADMIN, "north", user_id="user-3", name="Kim")
+    refused = other.post(f"/cases/{SURVEY}/close", form)
+    assert refused.status == 409
+    assert "Robin Reyes has this case." in refused.text
+    assert signed_in(Role.OWNER, user_id="user-2").post(f"/cases/{SURVEY}/close", form).status == 303
 
 
 def test_what_patients_write_is_shown_as_words(robin):

@@ -53,6 +53,12 @@ def test_patients_of_another_clinic_are_not_found_and_not_read(robin):
         assert robin.get(missing).status == 404
 
 
+def test_a_clinic_s_patients_are_found_however_many_others_have_the_name(robin):
+    for number in range(30):
+        add(f"s{number}", clinic_id="south", first_name="Aa")
+    assert "Ada Okafor" in robin.get("/patients?name=okafor").text
+
+
 def test_whoever_was_asked_at_a_clinic_can_be_read_there_but_only_what_concerns_it(robin):
     add("p2", clinic_id="south", first_name="Bo")
     here, there = sent(SURVEY, patient_id="p2"), sent(survey_id(2), patient_id="p2", visit_id="v2", clinic_id="south")
@@ -61,6 +67,8 @@ def test_whoever_was_asked_at_a_clinic_can_be_read_there_but_only_what_concerns_
     page = robin.get("/patient?id=p2")
     assert "Said in the north." in page.text
     assert "Said in the south." not in page.text
+    activity.note("p2", "alert", NOW, "k", survey_id=there)
+    assert "The staff were alerted" not in robin.get("/patient?id=p2").text
 
 
 def test_a_survey_reference_leads_to_its_patient(robin):

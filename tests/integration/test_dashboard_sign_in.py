@@ -16,8 +16,8 @@ SESSION, ATTEMPT = "__Host-session", "__Host-sign-in"
 def test_somebody_signs_in_reaches_the_page_they_wanted_and_signs_out(stack: Stack) -> None:
     browser = HttpBrowser(stack)
     person = somebody(stack)
-    page = browser.sign_in(person, at="/?clinic=north")
-    assert (page.status, urlsplit(page.url).query) == (200, "clinic=north")
+    page = browser.sign_in(person, at="/cases?closed=2026-01")
+    assert (page.status, urlsplit(page.url).query) == (200, "closed=2026-01")
     assert person.name in page.body
 
     out = browser.post("/sign-out")
