@@ -173,6 +173,13 @@ def test_a_preview_looks_at_what_would_be_heard(bucket):
     assert dump() == before
 
 
+def test_a_preview_counts_every_merge_that_would_be_heard(bucket):
+    links = [{"type": "replaces", "other": {"reference": f"Patient/{retired}"}} for retired in ("p8", "p9")]
+    upload(bucket, "preview/news.json", fhir(link=links) + fhir(deceasedBoolean=True), FIRST_UPLOAD)
+    Function(bucket)(event("preview/news.json"))
+    assert bucket.report("preview/news.json")["merges"] == 2
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_import_killed_at_any_write_hears_all_that_an_uninterrupted_one_does(bucket, moment):
     at_first = dump()
