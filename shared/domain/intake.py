@@ -15,7 +15,7 @@ MAX_LENGTH = 200  # characters of a code or a column's name
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Codes that mean an evaluation and codes that mean a discharge; compared without regard to case."""
+    """Codes that mean an evaluation and codes that mean a discharge; compared without regard to case and commas."""
 
     evaluation: frozenset[str] = frozenset()
     discharge: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ def kind_of(codes: Iterable[str], marks: Marks) -> VisitKind:
 
 
 def _plain(code: str) -> str:
-    return " ".join(code.split()).casefold()
+    return " ".join(code.replace(",", " ").split()).casefold()  # without commas, which nobody can choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _one_of(text: str, known: Collection[str], what: str = "") -> str:
 def value_of(source: str, setting: str) -> Callable[[str], str]:
     """What may be chosen for this setting of this source."""
     if (source, setting) in _MARKS:
-        return _codes_as_written
+        return _fhir_codes if source == "fhir" else _codes_without_systems
     if (source, setting) == ("hl7", "case_field"):
         return _hl7_field
     if (source, setting) == ("hl7", "patient_id_type"):
@@ -171,8 +171,28 @@ def _codes(text: str) -> list[str]:
     return list(dict.fromkeys(filter(None, (" ".join(code.split()) for code in text.split(";")))))
 
 
-def _codes_as_written(text: str) -> str:
+def _fhir_codes(text: str) -> str:
+    return _codes_as_written(text, bars=1)  # `system|code`
+
+
+def _codes_without_systems(text: str) -> str:
+    return _codes_as_written(text, bars=0)
+
+
+_SEPARATE = "separate codes by ; as in IE;EVAL"
+_RANGE = re.compile(r"(\d{3,}) ?(?:-|–|to) ?(\d{3,})")
+
+
+def _codes_as_written(text: str, bars: int) -> str:
     codes = _codes(text)
+    if "," in text:
+        raise ValueError(f"holds a comma: {_SEPARATE}. If a name has a comma in it, leave the comma out")
+    if any(code.count("|") > bars for code in codes):
+        raise ValueError(f"holds a vertical bar: {_SEPARATE}")
+    for code in codes:
+        span = _RANGE.fullmatch(code)
+        if span and len(span[1]) == len(span[2]):
+            raise ValueError(f"holds {code}, which looks like a range: name each code, and {_SEPARATE}")
     if not codes:
         raise ValueError("holds no code; leave it empty to go back to what is usual")
     if len(codes) > MAX_CODES:
@@ -184,10 +204,36 @@ def _codes_as_written(text: str) -> str:
     return ";".join(codes)
 
 
+_HL7_FIELDS = {  # of the segments that are read, how many fields each has at most
+    "MSH": 28,
+    "EVN": 7,
+    "PID": 40,
+    "PD1": 23,
+    "PV1": 54,
+    "PV2": 51,
+    "MRG": 7,
+    "SCH": 28,
+    "RGS": 3,
+    "TQ1": 14,
+    "AIS": 12,
+    "AIG": 14,
+    "AIL": 12,
+    "AIP": 12,
+}
+
+
 def _hl7_field(text: str) -> str:
     name = text.upper()
-    if not re.fullmatch(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]?(\.[1-9][0-9]?)?", name):
+    found = re.fullmatch(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(\.[1-9][0-9]?)?", name)
+    if not found:
         raise ValueError("is not a field of an HL7 segment such as PID-18 or PV1-19.1")
+    segment, number = found[1], int(found[2])
+    if segment.startswith("Z"):  # the EMR's own
+        return name
+    if segment not in _HL7_FIELDS:
+        raise ValueError(f"is in no segment that is read: these are {', '.join(_HL7_FIELDS)} and those that begin in Z")
+    if number > _HL7_FIELDS[segment]:
+        raise ValueError(f"does not exist: {segment} has {_HL7_FIELDS[segment]} fields")
     return name
 
 
@@ -209,22 +255,51 @@ def _one_line(text: str) -> str:
     return text
 
 
-def rules_of(changes: Iterable[RuleChange]) -> IntakeRules:
+_USUAL = IntakeRules()
+
+
+def rules_of(changes: Iterable[RuleChange], former: IntakeRules = _USUAL) -> IntakeRules:
     """The rules with these choices made, in their order; what another version of Careloop has stored is left out."""
-    rules, columns = IntakeRules(), dict[str, str]()
+    rules, columns = former, dict(former.webpt_columns)
     for change in changes:
         place = (change.source, change.setting)
-        if not change.value:
-            continue
         if place in _MARKS:
             name, meaning = _MARKS[place]
-            marks: dict[str, Any] = {meaning: frozenset(_codes(change.value))}
+            codes = frozenset(_codes(change.value)) or getattr(getattr(_USUAL, name), meaning)
+            marks: dict[str, Any] = {meaning: codes}
             rules = _with(rules, name, replace(getattr(rules, name), **marks))
         elif place in _WORDS:
-            rules = _with(rules, _WORDS[place], change.value)
+            rules = _with(rules, _WORDS[place], change.value or getattr(_USUAL, _WORDS[place]))
         elif change.source == "webpt" and change.setting.startswith(_COLUMN):
             columns[change.setting.removeprefix(_COLUMN)] = change.value
-    return replace(rules, webpt_columns=columns)
+    return replace(rules, webpt_columns={column: name for column, name in columns.items() if name})
+
+
+def column_of(change: RuleChange) -> tuple[str, str]:
+    """Of a choice of a column's name, its table and the column; empty of another choice."""
+    if not change.setting.startswith(_COLUMN):
+        return "", ""
+    table, _, column = change.setting.removeprefix(_COLUMN).partition(".")
+    return table, column
+
+
+def contradiction(change: RuleChange, rules: IntakeRules) -> str:
+    """Why codes cannot mean this beside the other rules: some mean the opposite already. Empty if they can."""
+    place = (change.source, change.setting)
+    if place not in _MARKS:
+        return ""
+    name, meaning = _MARKS[place]
+    marks: Marks = getattr(rules_of([change], rules), name)
+    both = marks.evaluation & marks.discharge
+    if not both:
+        return ""
+    written = [code for code in _codes(change.value) if _plain(code) in both] or sorted(both)
+    other = "discharge" if meaning == "evaluation" else "evaluation"
+    setting = next(setting for (_, setting), mark in _MARKS.items() if mark == (name, other))
+    return (
+        f"holds {', '.join(written)}, already chosen or usual in {setting}: "
+        "one code cannot mean an evaluation and a discharge. Take it out of one of them"
+    )
 
 
 def _with(rules: IntakeRules, name: str, value: object) -> IntakeRules:

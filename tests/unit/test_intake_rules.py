@@ -15,9 +15,9 @@ from shared.domain.intake import WEBPT_COLUMNS, IntakeRules, Marks, RuleChange, 
 HEADER = "source,setting,value"
 
 
-def read(content: str | bytes) -> list[RuleChange | Refusal]:
+def read(content: str | bytes, *stored: RuleChange) -> list[RuleChange | Refusal]:
     raw = content.encode() if isinstance(content, str) else content
-    reading = recognise(io.BytesIO(raw), Context(lambda _: ZoneInfo("America/New_York")))
+    reading = recognise(io.BytesIO(raw), Context(lambda _: ZoneInfo("America/New_York"), rules_of(stored)))
     assert reading.kind == "intake"
     found: list[RuleChange | Refusal] = []
     for row in reading.rows:
@@ -128,6 +128,23 @@ def test_every_column_that_is_read_can_be_named():
 @pytest.mark.parametrize(
     ("row", "column", "words"),
     [
+        ('webpt,evaluation_notes,"IE, EVAL"', "value", "separate codes by ;"),
+        ('webpt,evaluation_appointments,"IE;First visit, long"', "value", "leave the comma out"),
+        ("webpt,evaluation_notes,IE|EVAL", "value", "separate codes by ;"),
+        ("hl7,evaluation_types,IE|EVAL", "value", "separate codes by ;"),
+        ("fhir,evaluation_types,http://s|1|2", "value", "separate codes by ;"),
+        ("webpt,evaluation_cpt,97161-97163", "value", "holds 97161-97163, which looks like a range"),
+        ("webpt,evaluation_cpt,97167;97161 – 97163", "value", "range"),
+        ("webpt,discharge_notes,DS;ie", "value", "holds ie, already chosen or usual in evaluation_notes"),
+        ("webpt,discharge_cpt,97161", "value", "holds 97161, already chosen or usual in evaluation_cpt"),
+        ("hl7,case_field,PID-99", "value", "PID has 40 fields"),
+        ("hl7,case_field,XYZ-3", "value", "is in no segment that is read: these are MSH, EVN, PID"),
+        (
+            "webpt,column:patients.email,First Name",
+            "value",
+            "patients.first_name is read from as well as patients.email",
+        ),
+        ("webpt,column:patients.email,FName", "value", "patients.first_name"),
         (",evaluation_notes,IE", "source", "is empty"),
         ("webtp,evaluation_notes,IE", "source", "Is webpt meant?"),
         ("epic,evaluation_notes,IE", "source", "is none of: fhir, hl7, webpt"),
@@ -168,6 +185,63 @@ def test_the_header_may_be_in_any_order_and_case_with_other_columns_but_names_no
     assert read("note,Value,SETTING,Source\nx,PV1-5,case_field,hl7\n") == [RuleChange("hl7", "case_field", "PV1-5")]
     with pytest.raises(FileRefused, match="twice: value"):
         read(f"{HEADER},value\n")
+
+
+def test_what_only_looks_like_a_mistake_can_be_chosen():
+    assert chosen("fhir,evaluation_types,IE|EVAL").fhir_types.evaluation == {"ie|eval"}
+    assert chosen("fhir,evaluation_types,11488-4;97161-1").fhir_types.evaluation == {"11488-4", "97161-1"}
+    assert chosen("hl7,case_field,ZZZ-3").hl7_case_field == "ZZZ-3"
+    assert chosen("webpt,column:clinics.clinic_id,Clinic Name").webpt_columns == {"clinics.clinic_id": "Clinic Name"}
+
+
+def test_a_name_with_a_comma_is_chosen_without_it():
+    marks = chosen("webpt,evaluation_appointments,New patient long").webpt_appointments
+    assert kind_of(["New Patient, long"], marks) is VisitKind.EVALUATION
+
+
+def test_codes_are_judged_beside_the_other_rows_of_the_file_wherever_these_stand():
+    swapped = ["webpt,discharge_notes,IE", "webpt,evaluation_notes,DS"]
+    for rows in (swapped, swapped[::-1]):
+        assert chosen(*rows).webpt_notes == Marks(frozenset({"ds"}), frozenset({"ie"}))
+    for refused in read("\n".join([HEADER, "fhir,evaluation_types,a;x", "fhir,discharge_types,X"])):
+        assert isinstance(refused, Refusal)
+        assert "one code cannot mean" in refused.reason
+
+
+def test_codes_and_columns_are_judged_beside_what_was_chosen_before():
+    stored = (RuleChange("webpt", "evaluation_notes", "EV"), RuleChange("webpt", "discharge_notes", "IE"))
+    (refused,) = read(f"{HEADER}\nwebpt,evaluation_notes,\n", *stored)
+    assert isinstance(refused, Refusal)
+    assert "holds ie, already chosen or usual in discharge_notes" in refused.reason
+    assert all(isinstance(row, RuleChange) for row in read(f"{HEADER}\nwebpt,discharge_notes,DS\n", *stored))
+    row = f"{HEADER}\nwebpt,column:patients.email,First Name\n"
+    assert isinstance(read(row, RuleChange("webpt", "column:patients.first_name", "Given"))[0], RuleChange)
+    (refused,) = read(row.replace("First Name", "e mail"), RuleChange("webpt", "column:patients.phone", "E-mail"))
+    assert isinstance(refused, Refusal)
+    assert "patients.phone" in refused.reason
+
+
+def test_one_column_is_not_taken_back_to_its_name_while_another_is_read_from_there():
+    stored = [RuleChange("webpt", f"column:patients.{name}", to) for name, to in (("email", "phone"), ("phone", "p"))]
+    (refused,) = read(f"{HEADER}\nwebpt,column:patients.phone,\n", *stored)
+    assert isinstance(refused, Refusal)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("source;setting;value\nhl7;case_field;PV1-50\n", "separated by ; rather than by commas"),
+        ('\ufeff"source";"setting";"value"\r\n"hl7";"case_field";"PV1-50"\r\n', "separated by ; rather than"),
+        ("Source\tSetting\tValue\n", "separated by tabs"),
+        ("setting,value\ncase_field,PV1-50\n", "does not name the column source: it must be source,setting,value"),
+        ("hl7,case_field,PV1-50\n", "does not name the columns: it must be source,setting,value"),
+    ],
+)
+def test_what_looks_like_settings_is_told_what_is_wrong_with_it_and_no_more(content, words):
+    with pytest.raises(FileRefused, match=r"^This looks like settings for intake, but the") as refused:
+        read(content)
+    assert words in refused.value.reason
+    assert "Looked for" not in refused.value.reason
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -513,6 +513,12 @@ _NAMES = ", ".join(table.name for table in _TABLES)
 LOOKED_FOR = f"a table of WebPT's extract ({_NAMES})"
 
 
+def columns_called(table: str, name: str, rules: IntakeRules) -> list[str]:
+    """The columns of a table that a column with this name is taken for."""
+    its = next(one for one in _TABLES if one.name == table)
+    return list(its.columns_in([_name_of(name)], rules))
+
+
 def read(file: IO[bytes], head: bytes, context: Context) -> Reading | None:
     """Read the file if its header is that of a table of the extract, by WebPT's, usual or the practice's own names.
 
