@@ -134,6 +134,15 @@ def test_a_row_about_two_patients_or_with_a_merge_waits_for_its_last_part_across
     assert at_once["created"] == 3
 
 
+def test_a_merge_that_closes_a_circle_changes_nothing(bucket, monkeypatch):
+    read_as(monkeypatch, row(1, person("p1"), MergeRecord("p1", "p2")))
+    assert counts(send(bucket, "anything")) == (1, 0, 0, 0)
+    before = dump()
+    read_as(monkeypatch, row(1, person("p2"), MergeRecord("p2", "p1")), row(2, MergeRecord("p1", "p2")))
+    assert counts(send(bucket, "anything", days=1)) == (0, 0, 2, 0)
+    assert dump() == before
+
+
 def test_the_finished_report_has_the_keys_of_the_contract_and_no_others(bucket):
     assert set(send(bucket, MANY)) == CONTRACT
 
