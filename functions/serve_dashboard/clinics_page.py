@@ -109,6 +109,8 @@ def change(request: Request, staff: Staff) -> Response:
     clinic_id = _clinic_id(request, staff)
     stored = _stored(clinic_id)
     form = _form(staff, stored)
+    if conflicts := form.conflicts(request):
+        return _show(request, staff, clinic_id, form, conflicts, CONTENDED, 409)
     wanted = form.wanted(request)
     errors = too_long(form.choices, wanted) or _errors(wanted)
     after = stored if errors else _settings(stored, wanted)
@@ -120,7 +122,8 @@ def change(request: Request, staff: Staff) -> Response:
     if changed:
         after = replace(after, uploaded_at=max(request.now, stored.uploaded_at or request.now))
         if not changes.write_clinic(stored, after, form.notes(f"clinic#{clinic_id}", changed), staff, request.now):
-            return _show(request, staff, clinic_id, _form(staff, _stored(clinic_id)), problem=CONTENDED, status=409)
+            form = _form(staff, _stored(clinic_id))
+            return _show(request, staff, clinic_id, form, form.conflicts(request), CONTENDED, 409)
         settings.put_networks(clinic_id, after.networks)
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
@@ -210,5 +213,6 @@ def _show(
         status=status,
         title=called(_stored(clinic_id)),
         lede="What this clinic sets for itself. A later file of clinics that names the clinic says it anew.",
+        made_from=form.made_from,
         fields=form.fields(form.typed(request) if errors else None, errors),
     )

@@ -55,6 +55,8 @@ def one(request: Request, staff: Staff) -> Response:
 def change(request: Request, staff: Staff) -> Response:
     """Take over what the form has, all of it or, if anything is wrong, nothing."""
     form = _form()
+    if conflicts := form.conflicts(request):
+        return _show(request, staff, form, conflicts, CONTENDED, 409)
     wanted = form.wanted(request)
     errors = too_long(_CHOICES, wanted) or _errors(wanted)
     if errors:
@@ -63,7 +65,8 @@ def change(request: Request, staff: Staff) -> Response:
     if changed:
         noted = form.notes(playbook.SCOPE, changed)
         if not changes.write_texts(playbook.SCOPE, form.before(), changed, noted, staff, request.now):
-            return _show(request, staff, _form(), problem=CONTENDED, status=409)
+            form = _form()
+            return _show(request, staff, form, form.conflicts(request), CONTENDED, 409)
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
 
@@ -103,5 +106,6 @@ def _show(
             f"Drafts that whoever has a case makes their own before sending. Filled in: {known}. "
             "A line that needs something unknown is left out. Do not repeat comments or name treatments."
         ),
+        made_from=form.made_from,
         fields=form.fields(form.typed(request) if errors else None, errors),
     )

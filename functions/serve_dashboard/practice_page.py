@@ -203,6 +203,8 @@ def change(request: Request, staff: Staff) -> Response:
     """Take over a section as a form has it, all of it or, if anything is wrong, nothing."""
     section = _section(request)
     form = _form(section)
+    if conflicts := form.conflicts(request):
+        return _show(request, staff, section, form, conflicts, CONTENDED, 409)
     wanted = form.wanted(request)
     errors = too_long(section.choices, wanted) or _errors(form, wanted)
     if errors:
@@ -211,7 +213,8 @@ def change(request: Request, staff: Staff) -> Response:
     if changed:
         noted = form.notes(settings.PRACTICE, changed)
         if not changes.write_texts(settings.PRACTICE, form.before(), changed, noted, staff, request.now):
-            return _show(request, staff, section, _form(section), problem=CONTENDED, status=409)
+            form = _form(section)
+            return _show(request, staff, section, form, form.conflicts(request), CONTENDED, 409)
     done = "nothing" if not changed else "asking" if "TOUCHPOINTS" in changed else "saved"
     return see_other(request.link(request.path, done=done))
 
@@ -246,6 +249,7 @@ def _show(
         title=section.title,
         lede=section.summary,
         done=f"Saved. {NOW_ASKED}" if request.query("done") == "asking" else "",
+        made_from=form.made_from,
         fields=form.fields(form.typed(request) if errors else None, errors),
     )
 

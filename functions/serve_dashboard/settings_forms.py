@@ -3,8 +3,11 @@
 Settings are texts by name, in the form that the stack's parameters have; a form shows them as people edit them.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 from functions.serve_dashboard.pages import at, page
 from functions.serve_dashboard.web import Request, Response
@@ -17,7 +20,10 @@ from shared.storage.settings import practice
 LONGEST = 2_000  # characters of one field, unless it says otherwise
 MOST_CHANGES = 12
 PLEASE_LOOK = "Please look at the fields that are marked."
-CONTENDED = "Somebody else changed this while you were at it. Please look at it again and repeat what is still needed."
+CONTENDED = (
+    "Somebody else changed this while you were at it. What you typed is still here; the marked fields say what is "
+    "stored by now. Please look at them again before you save."
+)
 DONE = {"saved": "Saved. It counts everywhere within a minute.", "nothing": "There was nothing to change."}
 
 MOMENTS = {
@@ -151,6 +157,24 @@ class Form:
     def before(self) -> dict[str, str | None]:
         """What a change takes for granted."""
         return {choice.name: self.chosen.get(choice.name) for choice in self.choices}
+
+    @property
+    def made_from(self) -> str:
+        """Which texts the fields show, for the form to carry: it changes with any of them and tells none."""
+        shown = [(choice.name, self.chosen.get(choice.name), self.defaults.get(choice.name)) for choice in self.choices]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+    def conflicts(self, request: Request) -> dict[str, str]:
+        """What counts by now, by the name of each setting that a form from before somebody else's change would undo."""
+        if request.field("made_from", self.made_from) == self.made_from:
+            return {}
+        present = {**self.defaults, **self.chosen}
+        changed = self.changed(self.wanted(request))
+        return {
+            choice.name: f"Stored by now: {shorten(choice.say(present.get(choice.name, '')), 300, placeholder='…')}"
+            for choice in self.choices
+            if choice.name in changed
+        }
 
     def notes(self, scope: str, changed: Mapping[str, str | None]) -> list[Change]:
         """The changes in words."""

@@ -31,6 +31,8 @@ def one(request: Request, staff: Staff) -> Response:
 def change(request: Request, staff: Staff) -> Response:
     """Take over the lists in their normal form; answers that were counted keep the themes they have."""
     form = _form()
+    if conflicts := form.conflicts(request):
+        return _show(request, staff, form, conflicts, CONTENDED, 409)
     wanted = form.wanted(request)
     try:
         text = wanted[TEXT]
@@ -41,7 +43,8 @@ def change(request: Request, staff: Staff) -> Response:
     if changed:
         noted = form.notes(SCOPE, changed)
         if not changes.write_texts(SCOPE, form.before(), changed, noted, staff, request.now):
-            return _show(request, staff, _form(), problem=CONTENDED, status=409)
+            form = _form()
+            return _show(request, staff, form, form.conflicts(request), CONTENDED, 409)
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
 
@@ -66,5 +69,6 @@ def _show(
         status=status,
         title="Themes and safety",
         lede="The words by which comments are sorted. Negation is not understood: “no wait at all” is about waiting.",
+        made_from=form.made_from,
         fields=form.fields(form.typed(request) if errors else None, errors),
     )

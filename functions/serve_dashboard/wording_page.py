@@ -67,6 +67,8 @@ def change(request: Request, staff: Staff) -> Response:
     """Save the words, show what they make, or send them to oneself, as the button says."""
     language = _language(request)
     form = _form(language)
+    if conflicts := form.conflicts(request):
+        return _show(request, staff, language, form, conflicts, CONTENDED, 409)
     wanted = {slot: text and tidy(text) for slot, text in form.wanted(request).items()}
     errors = _errors(wanted)
     if errors:
@@ -109,7 +111,8 @@ def _save(request: Request, staff: Staff, language: Language, form: Form, wanted
             for texts in (form.before(), changed)
         )
         if not changes.write_texts(settings.PRACTICE, before, after, noted, staff, request.now):
-            return _show(request, staff, language, _form(language), problem=CONTENDED, status=409)
+            form = _form(language)
+            return _show(request, staff, language, form, form.conflicts(request), CONTENDED, 409)
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
 
@@ -160,6 +163,7 @@ def _show(
         title=f"Wording: {LANGUAGES[language]}",
         language=language,
         languages=LANGUAGES,
+        made_from=form.made_from,
         fields=form.fields(form.typed(request) if is_typed else None, errors),
         is_typed=is_typed,
         previews=[] if errors else _previews(staff, language, own or Wording(form.chosen)),
