@@ -2,7 +2,18 @@
 
 import os
 
-TABLES = "Patients Visits Surveys Messages Addresses Scores Activity Settings Cases Sessions".split()
+TABLES = (
+    "Patients",
+    "Visits",
+    "Surveys",
+    "Messages",
+    "Addresses",
+    "Scores",
+    "Activity",
+    "Settings",
+    "Cases",
+    "Sessions",
+)
 
 ENVIRONMENT = {
     "PRACTICE_NAME": "Riverside Physical Therapy",
