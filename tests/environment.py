@@ -3,16 +3,8 @@
 import os
 
 TABLES = (
-    "Patients",
-    "Visits",
-    "Surveys",
-    "Messages",
-    "Addresses",
-    "Scores",
-    "Activity",
-    "Settings",
-    "Cases",
-    "Sessions",
+    *("Patients", "Visits", "Surveys", "Messages", "Addresses"),
+    *("Scores", "Activity", "Settings", "Cases", "Sessions"),
 )
 
 ENVIRONMENT = {
