@@ -41,7 +41,7 @@ from tests.handlers.care import (
     token_of,
     told,
 )
-from tests.handlers.exports import Killed, at_writes, dump, dying_at, restore
+from tests.handlers.exports import Bucket, Killed, at_writes, dump, dying_at, restore, send
 
 pytestmark = pytest.mark.usefixtures("aws")
 OTHER: dict[str, Any] = {"patient_id": "p2"}
@@ -150,6 +150,20 @@ def test_what_the_retired_s_records_never_told_is_not_taken():
     bare("p2", clinic_id="OTHER")
     merged("p1", "p2")
     assert (person("p2").email, person("p2").clinic_id) == ("p1@example.com", "OTHER")
+
+
+BARE_A40 = (
+    "MSH|^~\\&|EMR|FACILITY|CARELOOP||20260301120000||ADT^A40|1|P|2.5.1\r"
+    "EVN|A40|20260301120000\rPID|1||p2^^^EMR^MR||OKAFOR^ADA\rMRG|p1^^^EMR^MR\r"
+)
+
+
+def test_a_message_that_merges_and_says_nothing_else_leaves_the_survey_its_address():
+    told(a_person("p1"), evaluation(0))
+    report = send(Bucket(), BARE_A40, "merge.hl7", days=90)
+    assert report["refused"] == 0
+    assert (person("p2").email, person("p2").clinic_id, person("p2").first_name) == ("p1@example.com", "north", "ADA")
+    assert [mail.to for mail in day_by_day(0, 0)] == [("p1@example.com",)]
 
 
 @pytest.mark.parametrize("uploaded", [-5, 0, 5])
