@@ -53,6 +53,8 @@ def _of_route(request: Request) -> Response:
     staff = session.of(request)
     if staff is None:
         return sign_in.wanted(request)
+    if not request.may_exist:
+        raise NotFound
     for route, params in found:
         if staff.role in route.roles:
             return _view(route)(replace(request, params=params), staff)

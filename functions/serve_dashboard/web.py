@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from shared.mail.mailer import Mailer
 
 MAX_FORM = 64 * 1024  # bytes
+MAX_NAME = 500  # bytes of a part of the path, or of a parameter; a key of DynamoDB holds 1,024
 HTML = "text/html; charset=utf-8"
 
 
@@ -70,6 +71,12 @@ class Request:
     def field(self, name: str, default: str = "") -> str:
         """The first value of a form field, without spaces around it."""
         return self.form.get(name, [default])[0].strip()
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the address can name anything: nothing has so long a name, or one with a NUL in it."""
+        named = [*self.path.split("/"), *(value for values in self.queries.values() for value in values)]
+        return not any("\0" in name or len(name.encode("utf-8", "replace")) > MAX_NAME for name in named)
 
     def link(self, path: str, **query: object) -> str:
         """The address of a page of ours, for a link or a form; parameters that are None or empty are left out."""

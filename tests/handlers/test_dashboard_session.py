@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -47,6 +47,26 @@ def begin(client: Client, page: str = "/") -> Answer:
 
 def rows() -> list[SessionItem]:
     return list(SessionItem.scan())
+
+
+@pytest.mark.parametrize("name", ["%00", "x" * 501, "x" * 3000, "%F0%9F%99%82" * 126], ids=len)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/comments?before=",
+        "/patient?id=",
+        "/cases/",
+        "/patients/by-survey/",
+        "/settings/clinics/",
+        "/api/v1/scores?scope=",
+    ],
+)
+def test_what_can_be_no_name_names_no_page(address, name):
+    assert signed_in().get(address + (name if "?" in address else unquote(name))).status == 404
+
+
+def test_a_name_of_five_hundred_bytes_is_looked_up():
+    assert signed_in().get("/comments?before=" + "x" * 500).status == 200
 
 
 class TestSigningIn:
