@@ -69,7 +69,7 @@ _FOR_ALL = (
     ),
     Choice("send_from", "Send patients' mail from", "By the clinic's clock.", empty_is_default=True),
     Choice("send_until", "Send until", empty_is_default=True),
-    Choice("send_days", "Send on", kind="days", empty_is_default=True),
+    Choice("send_days", "Send on", kind="days"),
     Choice(
         "networks",
         "The clinic's own network",
@@ -180,7 +180,9 @@ def _errors(wanted: Mapping[str, str | None]) -> dict[str, str]:
     errors = {}
     for name, text in wanted.items():
         try:
-            if text and name in _PARSERS:
+            if name == "send_days" and text == "":
+                errors[name] = "Please choose at least one day."
+            elif text and name in _PARSERS:
                 _PARSERS[name](text)
             elif text and not text.isprintable():
                 errors[name] = "There is a character that cannot be shown. Please type the text anew."

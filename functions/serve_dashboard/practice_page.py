@@ -20,6 +20,7 @@ from shared.domain.settings import clinic_of, parse_addresses
 from shared.domain.staff import Staff
 from shared.storage import changes, settings
 
+FEWEST_HOURS = 5  # of business in a week
 _YES_NO = {"true": "Yes", "false": "No"}
 
 
@@ -128,7 +129,7 @@ SECTIONS = {
             ),
             Choice("BUSINESS_FROM", "Business hours begin", "By the clinic's clock.", empty_is_default=True),
             Choice("BUSINESS_UNTIL", "Business hours end", empty_is_default=True),
-            Choice("BUSINESS_DAYS", "Business days", kind="days", empty_is_default=True),
+            Choice("BUSINESS_DAYS", "Business days", kind="days"),
             Choice(
                 "CASES_FOR_PASSIVES",
                 "Does a 7 or 8 open a case as well?",
@@ -265,13 +266,13 @@ def _errors(form: Form, wanted: Mapping[str, str | None]) -> dict[str, str]:
 def _error(name: str, text: str, others: Mapping[str, str]) -> str:
     if name == "ADMIN_ADDRESSES" and not text:
         return "Somebody must hear of unhappy patients: please give at least one address."
+    if name in ("SEND_DAYS", "BUSINESS_DAYS") and not text:
+        return "Please choose at least one day."
     try:
         settings.practice_with({**others, name: text})
     except BadSetting as error:
         if name == "TOUCHPOINTS":
             return "Please write whole numbers from 1 to 999." if text else "Please choose at least one moment."
-        if name in ("SEND_DAYS", "BUSINESS_DAYS") and not text:
-            return "Please choose at least one day."
         return in_words(error.__cause__) if error.__cause__ else ""  # what concerns two of them comes later
     return ""
 
@@ -281,6 +282,10 @@ def _error_together(chosen: Mapping[str, str], names: set[str]) -> dict[str, str
         practice = settings.practice_with(chosen)
     except BadSetting as error:
         return {name: "The end must be later than the beginning." for name in names if f" {name} is not" in str(error)}
+    if "BUSINESS_UNTIL" in names and practice.business.hours_a_week < FEWEST_HOURS:
+        return {
+            "BUSINESS_UNTIL": f"With fewer than {FEWEST_HOURS} business hours a week, deadlines would lie far away."
+        }
     if "SEND_UNTIL" not in names:
         return {}
     shut = [

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
@@ -61,6 +61,13 @@ class Window:
     def ever_opens(self) -> bool:
         """Whether there is any moment for patient mail."""
         return self.start < self.until and bool(self.days)
+
+    @property
+    def hours_a_week(self) -> float:
+        """How long it is open in a week, to the minute."""
+        first = date(2001, 1, 1)  # any day does
+        a_day = datetime.combine(first, self.until) - datetime.combine(first, self.start)
+        return len(self.days) * round(a_day / timedelta(minutes=1)) / 60
 
     def is_open(self, local: datetime) -> bool:
         """Whether patients may be mailed at this clinic-local moment."""

@@ -94,6 +94,7 @@ def replace_phone(record: ClinicRecord) -> ClinicRecord:
         ({"review_links": "http://example.com"}, "Not an https review link"),
         ({"send_from": "late"}, "Not a time of day"),
         ({"send_until": "07:00"}, "The end must be later"),
+        ({"send_days": []}, "at least one day"),
         ({"networks": "our router"}, "Not an address range"),
         ({"networks": "0.0.0.0/0"}, "Too wide"),
         ({"networks": "192.168.1.0/24"}, "An address inside the clinic"),

@@ -141,6 +141,26 @@ def test_a_malformed_value_changes_nothing_says_why_and_keeps_what_was_typed(own
     assert list(ActivityItem.query("practice")) == []
 
 
+@pytest.mark.parametrize(
+    ("differences", "complaint"),
+    [
+        ({"BUSINESS_DAYS": []}, "at least one day"),
+        ({"BUSINESS_FROM": "17:00", "BUSINESS_DAYS": ["Mon", "Tue", "Wed", "Thu"]}, "fewer than 5 business hours"),
+        ({"BUSINESS_FROM": "17:59"}, "fewer than 5 business hours"),
+    ],
+)
+def test_business_hours_that_put_deadlines_far_away_are_refused(owner, differences, complaint):
+    answered = save(owner, "cases", CASES, **differences)
+    assert answered.status == 400
+    assert complaint in errors_of(answered)[0]
+    assert settings.chosen_texts() == {}
+
+
+def test_five_business_hours_a_week_are_enough(owner):
+    save(owner, "cases", CASES, BUSINESS_FROM="19:00", BUSINESS_UNTIL="24:00", BUSINESS_DAYS=["Mon"])
+    assert settings.practice().business.days == {0}
+
+
 def test_hours_that_leave_a_clinic_without_any_are_refused(owner):
     settings.put_clinic(ClinicSettings("west", name="West", send_from="18:00"))
     answered = save(owner, SEND_UNTIL="17:00")
