@@ -97,7 +97,10 @@ def _store_patient(
         if merged is None or merged == known:
             return merged, outcomes
         if merged.patient_id != patient_id:
-            patients.opt_out(merged.patient_id)
+            if merged.opted_out:
+                patients.opt_out(merged.patient_id)
+            if merged.deceased:
+                patients.note_death(merged.patient_id)
             return merged, outcomes
         if _has_left_unknown(known, merged):
             follow_up.forget(patient_id)
@@ -118,7 +121,7 @@ def _merge_patient(
             return newest(None, said, record.absent)
         opted_out = stored.opted_out or said.opted_out
         if stored.patient_id != patient_id:
-            return replace(stored, opted_out=opted_out)
+            return replace(stored, opted_out=opted_out, deceased=stored.deceased or said.deceased)
         ours = {name: getattr(stored, name) for name in _OURS}
         merged = replace(newest(stored, said, record.absent), opted_out=opted_out, **ours)
         return merged if is_older(said, stored) else keep_corrections(merged, stored, record.absent)

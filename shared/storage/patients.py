@@ -1,6 +1,6 @@
 """Patients. Whoever turned out to be somebody else is found under either id: as the one they are now."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -86,26 +86,35 @@ def hold(patient_id: str, *, on: bool) -> None:
     _update(patient_id, [PatientItem.hold.set(on)], PatientItem.patient_id.exists())
 
 
+def note_death(patient_id: str) -> None:
+    """Never mail somebody again who has died, whatever id the word of it came under."""
+    _update(patient_id, [PatientItem.deceased.set(True)], PatientItem.patient_id.exists())
+
+
 def opt_in(patient_id: str) -> None:
     """Take back an opt-out, at the patient's own wish."""
     _update(patient_id, [PatientItem.opted_out.set(False)], PatientItem.patient_id.exists())
 
 
-def search(name: str, limit: int) -> list[Patient]:
-    """Patients whose last name begins so, or whose last and first name do in either order; at most `limit`, by name."""
+def search(name: str, limit: int, at: Callable[[str], bool] = lambda clinic_id: True) -> list[Patient]:
+    """Patients of the clinics `at` which one may look, whose last name begins so, or last and first name in any order.
+
+    At most `limit`, by name.
+    """
     words = search_name(name, "")
     first, _, last = words.partition(" ")
-    found = [*_begins(words, "", limit), *(_begins(last, first, limit) if last else ())]
+    found = [*_begins(words, "", limit, at), *(_begins(last, first, limit, at) if last else ())]
     people = {patient.patient_id: patient for patient in get_many(found).values()}
     ordered = sorted(people.values(), key=lambda patient: search_name(patient.last_name, patient.first_name))
     return ordered[:limit]
 
 
-def _begins(last: str, other: str, limit: int) -> list[str]:
+def _begins(last: str, other: str, limit: int, at: Callable[[str], bool]) -> list[str]:
     if not last:
         return []
     items = PatientItem.by_name.query(last[0], PatientItem.search_name.startswith(last), limit=MAX_SEARCHED)
-    wanted = (item for item in items if any(word.startswith(other) for word in item.search_name.split()))
+    here = (item for item in items if at(item.clinic_id))
+    wanted = (item for item in here if any(word.startswith(other) for word in item.search_name.split()))
     return [item.patient_id for item in islice(wanted, limit)]
 
 

@@ -503,15 +503,18 @@ def test_later_visits_and_cases_of_the_retired_patient_are_the_survivor_s():
     assert all_due() == [("p2", "evaluation", "v0"), ("p2", "discharge", "v0")]
 
 
-def test_later_rows_about_the_retired_patient_change_nothing_but_an_opt_out():
+def test_later_rows_about_the_retired_patient_change_nothing_but_an_opt_out_or_a_death():
     both()
     merged("p1", "p2")
     before = dump()
-    assert told(a_person("p1", email="else@example.com", deceased=True), uploaded=1) == [Outcome.UNCHANGED]
+    assert told(a_person("p1", email="else@example.com", archived=True), uploaded=1) == [Outcome.UNCHANGED]
     assert dump() == before
     assert told(a_person("p1", opted_out=True), a_person("p1"), uploaded=2) == [Outcome.UPDATED, Outcome.UNCHANGED]
     assert person("p2").opted_out
     assert told(a_person("p1", opted_out=True), uploaded=3) == [Outcome.UNCHANGED]
+    assert told(a_person("p1", deceased=True), uploaded=4) == [Outcome.UPDATED]
+    assert person("p2").deceased
+    assert told(a_person("p1", deceased=True), uploaded=5) == [Outcome.UNCHANGED]
 
 
 def test_an_import_that_knew_nothing_of_the_merge_gives_what_it_wrote_to_the_survivor(monkeypatch):
