@@ -140,7 +140,7 @@ class Figures:
 
     score: Score
     before: Score
-    latest: Score | None  # one answer a patient and quarter; None where a touchpoint is chosen
+    latest: Score | None  # one answer a patient, in long periods a patient and quarter; None with a touchpoint
     latest_before: Score | None
     chart: ControlChart
     funnel: tuple[tuple[str, int], ...]
@@ -155,9 +155,20 @@ class Figures:
     invited: Mapping[Category, int]
 
     @property
+    def points(self) -> int | None:
+        """What the score gained since the period before; None if either has none."""
+        now, before = self.score.value, self.before.value
+        return None if now is None or before is None else now - before
+
+    @property
+    def tested(self) -> tuple[Score, Score]:
+        """What the change is tested by, before and now: the patients' latest answers if they are known."""
+        return self.latest_before or self.before, self.latest or self.score
+
+    @property
     def change(self) -> Comparison | None:
-        """Against the period before, by each patient's latest answer if they are known; None if either has too few."""
-        now, before = self.latest or self.score, self.latest_before or self.before
+        """Whether it is more than chance, by what it is tested by; None if either has too few."""
+        before, now = self.tested
         if Confidence.NONE in (now.confidence, before.confidence):
             return None
         return compare(before.groups, now.groups)
@@ -170,21 +181,22 @@ def read_figures(
     year = twelve_months_to(period.last)
     first = min(year.previous.last, period.previous.first).strftime("%Y-%m")
     of_clinics, whole = _read(choice, first, f"{period.last:%Y-%m}")
-    now, before = _within(whole, period), _within(whole, period.previous)
+    now = _within(whole, period)
     clinics_now = {clinic: _within(months, period) for clinic, months in of_clinics.items()}
     if choice.therapist_id:
         return _of_therapist(choice, period, whole)
     kind = (choice.touchpoint, choice.language)
-    counts, former = of_kind(now.values(), *kind), of_kind(before.values(), *kind)
+    of_months = {month: of_kind([row], *kind) for month, row in whole.items()}
+    counts, former = _total(of_months, period), _total(of_months, period.previous)
     has_latest = not choice.touchpoint
     return Figures(
         score=Score(tuple(histogram(counts))),
         before=Score(tuple(histogram(former))),
-        latest=Score(tuple(histogram_of_latest(counts))) if has_latest else None,
-        latest_before=Score(tuple(histogram_of_latest(former))) if has_latest else None,
-        chart=_chart({month: of_kind([row], *kind) for month, row in whole.items()}, period),
+        latest=_latest(of_months, period) if has_latest else None,
+        latest_before=_latest(of_months, period.previous) if has_latest else None,
+        chart=_chart(of_months, period),
         funnel=tuple((stage, counts[stage]) for stage in FUNNEL),
-        cohorts=_cohorts({month: of_kind([row], *kind) for month, row in now.items()}, today),
+        cohorts=_cohorts({month: of_months[month] for month in now}, today),
         themes=_themes(counts, former),
         clinics=_ranking(clinics, {clinic: of_kind(months.values(), *kind) for clinic, months in clinics_now.items()}),
         therapists=_ranking(
@@ -200,17 +212,13 @@ def read_figures(
 
 def _of_therapist(choice: Choice, period: Period, whole: Months) -> Figures:
     """What is counted for each therapist: the scores at the chosen clinics, whatever touchpoint and language."""
-
-    def counts(months: Months) -> Counter[str]:
-        return by_therapist(months.values()).get(choice.therapist_id, Counter())
-
-    now, before = counts(_within(whole, period)), counts(_within(whole, period.previous))
+    of_months = {month: by_therapist([row]).get(choice.therapist_id, Counter()) for month, row in whole.items()}
     return Figures(
-        score=Score(tuple(histogram(now))),
-        before=Score(tuple(histogram(before))),
-        latest=Score(tuple(histogram_of_latest(now))),
-        latest_before=Score(tuple(histogram_of_latest(before))),
-        chart=_chart({month: counts({month: row}) for month, row in whole.items()}, period),
+        score=Score(tuple(histogram(_total(of_months, period)))),
+        before=Score(tuple(histogram(_total(of_months, period.previous)))),
+        latest=_latest(of_months, period),
+        latest_before=_latest(of_months, period.previous),
+        chart=_chart(of_months, period),
         funnel=(),
         cohorts=(),
         themes=(),
@@ -249,6 +257,17 @@ def _together(clinics: Iterable[Months]) -> Months:
 def _within(months: Months, period: Period) -> Months:
     first, last = period.months or ("", "")
     return {month: row for month, row in months.items() if first <= month <= last}
+
+
+def _total(months: Months, period: Period) -> Counter[str]:
+    counts = Counter[str]()
+    for row in _within(months, period).values():
+        counts.update(row)
+    return counts
+
+
+def _latest(months: Months, period: Period) -> Score:
+    return Score(tuple(histogram_of_latest(_within(months, period), f"{period.last:%Y-%m}")))
 
 
 def _chart(months: Mapping[str, Counter[str]], period: Period) -> ControlChart:

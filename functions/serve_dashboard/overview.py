@@ -9,7 +9,7 @@ from functions.serve_dashboard.figures import Figures, Ranking, read_figures
 from functions.serve_dashboard.newer import newer_answers
 from functions.serve_dashboard.pages import at, page
 from functions.serve_dashboard.web import Request, Response
-from shared.domain.period import quarter_of
+from shared.domain.period import Period, Span, quarter_of
 from shared.domain.score import Category
 from shared.domain.settings import Practice
 from shared.domain.staff import Staff
@@ -65,6 +65,7 @@ def overview(request: Request, staff: Staff) -> Response:
         filters=filters,
         subject=_subject(choice, compared, filters.therapists),
         figures=figures,
+        counted_once=_counted_once(period),
         bands=_bands(figures, practice()),
         goal=practice().goal,
         charts=charts,
@@ -104,10 +105,17 @@ def _subject(choice: Choice, clinics: tuple[Option, ...], therapists: tuple[Opti
     return ", ".join(filter(None, parts))
 
 
+def _counted_once(period: Period) -> str:
+    """How a patient who answered more than once is counted where nobody may count twice."""
+    if period.span in (Span.MONTH, Span.QUARTER):
+        return "each patient’s latest answer"
+    return "one answer a patient and quarter, the latest"
+
+
 def _bands(figures: Figures, chosen: Practice) -> Bands | None:
     if figures.score.value is None:
         return None
-    benchmark = Benchmark(*chosen.benchmark, "your own figures") if chosen.benchmark else PHYSICAL_THERAPY
+    benchmark = Benchmark(*chosen.benchmark, "") if chosen.benchmark else PHYSICAL_THERAPY
     groups = (figures.latest or figures.score).groups
     return Bands(benchmark, standing(groups, benchmark), answers_to_settle(groups, benchmark.average))
 

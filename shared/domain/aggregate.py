@@ -77,31 +77,48 @@ def _stage(survey: Survey) -> str | None:
 
 
 def mark_latest(of_one_patient: Mapping[str, Counted | None]) -> dict[str, Counted | None]:
-    """The same facts of a patient's surveys, each knowing where it is the patient's latest answer of its quarter.
+    """The same facts of a patient's surveys, each knowing where it is the patient's latest of its quarter and month.
 
-    `practice`, `clinic` and `therapist` are judged apart, so that each has one answer a patient and quarter.
+    `practice`, `clinic` and `therapist` are judged apart, so that each has one answer a patient and quarter or month.
     """
-    latest: dict[tuple[str, ...], tuple[str, str]] = {}
-    for survey_id, facts in of_one_patient.items():
-        for place in _places(facts):
-            moment = (facts.answered_at, survey_id) if facts else ("", "")
-            latest[place] = max(latest.get(place, ("", "")), moment)
+    answers = {
+        survey_id: facts
+        for survey_id, facts in of_one_patient.items()
+        if facts and facts.score is not None and facts.language
+    }
+    months = {survey_id: facts.answer_day[:7] for survey_id, facts in answers.items()}
+    of_month = _latest(answers, months)
+    of_quarter = _latest(answers, {survey_id: _end_of_quarter(month) for survey_id, month in months.items()})
     return {
         survey_id: facts
-        and replace(facts, latest_in=tuple(place[0] for place in _places(facts) if latest[place][1] == survey_id))
+        and replace(facts, latest_in=of_quarter.get(survey_id, ()), latest_in_month=of_month.get(survey_id, ()))
         for survey_id, facts in of_one_patient.items()
     }
 
 
-def _places(facts: Counted | None) -> list[tuple[str, ...]]:
-    """Where and in which quarter the answer counts, among those that are counted by month."""
-    if facts is None or facts.score is None or not facts.language:
-        return []
-    year, month, _ = facts.answer_day.split("-")
-    quarter = f"{year}-Q{(int(month) + 2) // 3}"
-    places = [("practice", quarter), ("clinic", facts.clinic_id, quarter)]
+def _latest(answers: Mapping[str, Counted], spans: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Where each of a patient's answers is the latest of its span."""
+    latest: dict[tuple[str, ...], tuple[str, str]] = {}
+    for survey_id, facts in answers.items():
+        for place in _places(facts):
+            key = (*place, spans[survey_id])
+            latest[key] = max(latest.get(key, ("", "")), (facts.answered_at, survey_id))
+    return {
+        survey_id: tuple(place[0] for place in _places(facts) if latest[*place, spans[survey_id]][1] == survey_id)
+        for survey_id, facts in answers.items()
+    }
+
+
+def _places(facts: Counted) -> list[tuple[str, ...]]:
+    """Where the answer counts, among what is counted by month."""
+    places = [("practice",), ("clinic", facts.clinic_id)]
     # A therapist who works at two clinics counts at each: their figures are read from the clinics' rows.
-    return [*places, ("therapist", facts.clinic_id, facts.therapist_id, quarter)] if facts.therapist_id else places
+    return [*places, ("therapist", facts.clinic_id, facts.therapist_id)] if facts.therapist_id else places
+
+
+def _end_of_quarter(month: str) -> str:
+    """The last month of its quarter: `2026-12` for `2026-10`."""
+    return f"{month[:5]}{(int(month[5:]) + 2) // 3 * 3:02d}"
 
 
 def contribution(counted: Counted | None) -> Counter[Count]:
@@ -138,9 +155,10 @@ def _monthly(counted: Counted) -> Iterator[Count]:
         "clinic": (clinic, kind),
         "therapist": (clinic, f"@{counted.therapist_id}|"),
     }
-    for place in counted.latest_in:
-        scope, prefix = names[place]
-        yield scope, month, f"{prefix}u{counted.score}"
+    for mark, places in ("u", counted.latest_in), ("m", counted.latest_in_month):
+        for place in places:
+            scope, prefix = names[place]
+            yield scope, month, f"{prefix}{mark}{counted.score}"
 
 
 def _remarks(counted: Counted, group: Category) -> Iterator[str]:
@@ -169,9 +187,14 @@ def histogram(fields: Mapping[str, int]) -> list[int]:
     return [fields.get(f"s{score}", 0) for score in SCORES]
 
 
-def histogram_of_latest(fields: Mapping[str, int]) -> list[int]:
-    """The eleven counts of the patients' latest answers of each quarter."""
-    return [fields.get(f"u{score}", 0) for score in SCORES]
+def histogram_of_latest(months: Mapping[str, Mapping[str, int]], last: str) -> list[int]:
+    """The eleven counts of the patients' latest answers in a period of months, up to the month `last`.
+
+    One answer a patient and quarter. Where the quarter goes on after the period, one a patient and month: the latest
+    answer of the quarter may lie outside, and the patient would be missing.
+    """
+    marks = {month: "u" if _end_of_quarter(month) <= last else "m" for month in months}
+    return [sum(fields.get(f"{marks[month]}{score}", 0) for month, fields in months.items()) for score in SCORES]
 
 
 def of_kind(rows: Iterable[Mapping[str, int]], touchpoint: str = "", language: str = "") -> Counter[str]:
@@ -199,7 +222,10 @@ def by_touchpoint(rows: Iterable[Mapping[str, int]]) -> dict[str, Counter[str]]:
 
 
 def by_therapist(rows: Iterable[Mapping[str, int]]) -> dict[str, Counter[str]]:
-    """Clinics' rows by month added up: each therapist's `s0` … `s10`, and `u0` … `u10` of the patients' latest."""
+    """Clinics' rows by month added up: each therapist's `s0` … `s10`, and the patients' latest of them.
+
+    Those are `u0` … `u10` of the quarter and `m0` … `m10` of the month.
+    """
     found: dict[str, Counter[str]] = {}
     for row in rows:
         for name, number in row.items():

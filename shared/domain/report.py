@@ -81,7 +81,10 @@ class CaseCounts:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the counts say of a period, nothing hidden. `latest` is one answer a patient, and so is `before`."""
+    """What the counts say of a period, nothing hidden.
+
+    `latest` and `before` are one answer a patient, in years and twelve months one a patient and quarter.
+    """
 
     period: Period
     places: tuple[Place, ...]

@@ -73,6 +73,7 @@ class Counted:
     language: str = ""
     answered_at: str = ""
     latest_in: tuple[str, ...] = ()  # where it is the patient's latest answer of the quarter
+    latest_in_month: tuple[str, ...] = ()  # where it is the patient's latest answer of the month
     themes: tuple[str, ...] = ()
     concerns: tuple[str, ...] = ()
     is_quick: bool = False

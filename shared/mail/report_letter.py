@@ -25,6 +25,7 @@ _BEFORE = {
     Span.YEAR: "the year before",
     Span.TWELVE_MONTHS: "the twelve months before",
 }
+_LONG = (Span.YEAR, Span.TWELVE_MONTHS)
 
 
 def report(practice: Practice, shown: Report, *, to: Sequence[str], dashboard_link: str) -> Mail:
@@ -84,10 +85,11 @@ def _change(shown: Report) -> str:
     if shown.change is None or shown.score_before is None:
         return ""
     before = f"{shown.score_before} {_BEFORE[shown.period.span]}."
+    counted = " (by one answer a patient and quarter)" if shown.period.span in _LONG else ""
     if not shown.change.is_significant:
-        return f"{before} The difference may be chance."
+        return f"{before} The difference may be chance{counted}."
     direction = "Better" if shown.change.points > 0 else "Worse"
-    return f"{before} {direction}, and by more than chance explains."
+    return f"{before} {direction}, and by more than chance explains{counted}."
 
 
 def _answers(line: Line) -> str:

@@ -4,7 +4,7 @@ No survey and no patient is read for it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -65,43 +65,48 @@ def figures(period: Period, now: datetime, only: Collection[str] | None = None) 
     clinic_ids = directory.read().clinics if only is None else set(only)
     wanted = [*(f"clinic#{clinic_id}" for clinic_id in clinic_ids), *(["practice"] if only is None else [])]
     current, former = _read(wanted, period), _read(wanted, period.previous)
-    together, before = Counter[str](), Counter[str]()
-    for clinic_id in clinic_ids:
-        together.update(current[f"clinic#{clinic_id}"])
-        before.update(former[f"clinic#{clinic_id}"])
+    of_clinics = {clinic_id: _total([current[f"clinic#{clinic_id}"]]) for clinic_id in clinic_ids}
     # A patient of two clinics has one latest answer in the practice, but one in each of them.
-    latest, latest_before = current.get("practice", together), former.get("practice", before)
-    places = [Place(each, clinic_name(each), tuple(histogram(current[f"clinic#{each}"]))) for each in clinic_ids]
+    judged = wanted if only is not None else ["practice"]
+    places = [Place(each, clinic_name(each), tuple(histogram(counts))) for each, counts in of_clinics.items()]
     return Figures(
         period=period,
         places=tuple(sorted(places, key=lambda place: (place.name, place.clinic_id))),
-        latest=_latest(period, latest),
-        before=_latest(period, latest_before),
-        histogram_before=tuple(histogram(before)),
+        latest=_latest(period, [current[scope] for scope in judged]),
+        before=_latest(period.previous, [former[scope] for scope in judged]),
+        histogram_before=tuple(histogram(_total(former[f"clinic#{clinic_id}"] for clinic_id in clinic_ids))),
         cohort=_cohort(period, clinic_ids, now.astimezone(zone).date()),
         cases=_cases(period, clinic_ids, zone, now),
-        themes=_themes_named(period, clinic_ids, zone) if period.months is None else _themes(together),
+        themes=_themes_named(period, clinic_ids, zone) if period.months is None else _themes(_total([of_clinics])),
     )
 
 
-def _read(wanted: Sequence[str], period: Period) -> dict[str, Counter[str]]:
+def _read(wanted: Sequence[str], period: Period) -> dict[str, dict[str, Counts]]:
     with ThreadPoolExecutor(8) as readers:
         return dict(zip(wanted, readers.map(lambda scope: _counts(scope, period), wanted), strict=True))
 
 
-def _counts(scope: str, period: Period) -> Counter[str]:
-    """A week is read by day; its themes and latest answers are not counted there."""
+def _counts(scope: str, period: Period) -> dict[str, Counts]:
+    """By month; a week is read by day, and its themes and latest answers are not counted there."""
     if period.months:
-        return of_kind(scores.read_months(scope, *period.months).values())
+        return {month: of_kind([row]) for month, row in scores.read_months(scope, *period.months).items()}
+    return dict(scores.read_range(scope, period.first.isoformat(), period.last.isoformat()))
+
+
+def _total(spans: Iterable[Mapping[str, Counts]]) -> Counter[str]:
     counts = Counter[str]()
-    for row in scores.read_range(scope, period.first.isoformat(), period.last.isoformat()).values():
-        counts.update(row)
+    for rows in spans:
+        for row in rows.values():
+            counts.update(row)
     return counts
 
 
-def _latest(period: Period, counts: Counts) -> Groups:
+def _latest(period: Period, places: Sequence[Mapping[str, Counts]]) -> Groups:
     """In a week nobody is asked twice: there all answers are the patients' latest."""
-    return groups_of(histogram_of_latest(counts) if period.months else histogram(counts))
+    if not period.months:
+        return groups_of(histogram(_total(places)))
+    counted = [histogram_of_latest(months, period.months[1]) for months in places]
+    return groups_of([sum(column) for column in zip(*counted, strict=True)] or [0] * 11)
 
 
 def _cohort(period: Period, clinic_ids: Collection[str], today: date) -> Cohort:

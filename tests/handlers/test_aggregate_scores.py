@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -272,7 +273,7 @@ COMMENTS = ("", "Good", "The bill, the bill", "I fell while waiting")
 THEMES = {"The bill, the bill": ["billing"], "I fell while waiting": ["waiting"]}
 Step = tuple[Any, ...]
 numbers = st.integers(0, 3)
-moments = st.sampled_from([0, 1, 3, 30, 120, 27 * 24, 28 * 24, 60 * 24]).map(
+moments = st.sampled_from([0, 1, 3, 30, 120, 27 * 24, 28 * 24, 40 * 24, 60 * 24]).map(
     lambda hours: ANSWERED_AT + timedelta(hours=hours)
 )
 steps = st.one_of(
@@ -410,15 +411,16 @@ class Practice:
 
     def _latest(self, number: int) -> list[tuple[str, str, str]]:
         mine, counts = self.known[number], []
-        field, month = f"u{mine['answer'][0]}", day_of(mine["answer"])[:7]
-        quarter = month in ("2026-01", "2026-02", "2026-03")
+        month = day_of(mine["answer"])[:7]
         rivals = [
             (other["answer"][2], survey_id(name), other)
             for name, other in self.known.items()
-            if other["answer"]
-            and other["patient"] == mine["patient"]
-            and (day_of(other["answer"]) < "2026-04") == quarter
+            if other["answer"] and other["patient"] == mine["patient"]
         ]
+        spans = {
+            "u": [rival for rival in rivals if (day_of(rival[2]["answer"]) < "2026-04") == (month < "2026-04")],
+            "m": [rival for rival in rivals if day_of(rival[2]["answer"])[:7] == month],
+        }
         kind = f"evaluation|{mine['language']}|"
         places: list[tuple[tuple[str, ...], str, str]] = [
             (("patient",), "month#practice", kind),
@@ -426,10 +428,10 @@ class Practice:
         ]
         if mine["therapist"]:
             places.append((("clinic", "therapist"), f"month#clinic#{mine['clinic']}", f"@{mine['therapist']}|"))
-        for alike, scope, prefix in places:
-            there = [rival[:2] for rival in rivals if all(rival[2][name] == mine[name] for name in alike)]
+        for (alike, scope, prefix), mark in product(places, spans):
+            there = [rival[:2] for rival in spans[mark] if all(rival[2][name] == mine[name] for name in alike)]
             if max(there) == (mine["answer"][2], survey_id(number)):
-                counts.append((scope, month, prefix + field))
+                counts.append((scope, month, f"{prefix}{mark}{mine['answer'][0]}"))
         return counts
 
     def comments(self) -> dict[str, tuple[str, str, int, str]]:
@@ -532,6 +534,28 @@ def test_a_later_answer_of_the_quarter_takes_the_earlier_ones_place_at_once() ->
         "@t2|u9": 1,
     }
     assert stored(survey_id(0)).counted
+
+
+def test_a_memory_without_the_months_mark_gains_it_with_the_next_answer_of_the_patient() -> None:
+    answer(sent(survey_id(0)), 3)
+    run()
+    memory = dict(SurveyItem.get(survey_id(0)).counted)
+    del memory["latest_in_month"]
+    SurveyItem(survey_id(0)).update([SurveyItem.counted.set(memory)])
+    for scope in ("practice", "clinic#north"):
+        marks = [name for name in scores.read_months(scope, "2026-03", "2026-03")["2026-03"] if "|m" in name]
+        key = {"scope": {"S": f"month#{scope}"}, "day": {"S": "2026-03"}}
+        names = {f"#{number}": name for number, name in enumerate(marks)}
+        boto3.client("dynamodb").update_item(
+            TableName="Scores", Key=key, UpdateExpression=f"REMOVE {', '.join(names)}", ExpressionAttributeNames=names
+        )
+    answer(sent(survey_id(1)), 9, at=datetime(2026, 2, 2, 17, 0, tzinfo=UTC))
+    run()
+    months = scores.read_months("clinic#north", "2026-02", "2026-03")
+    assert {name: number for name, number in months["2026-03"].items() if name[-2:] in ("u3", "m3")} == {
+        "evaluation|en|u3": 1, "evaluation|en|m3": 1, "@t1|u3": 1, "@t1|m3": 1,
+    }  # fmt: skip
+    assert {name for name in months["2026-02"] if name[-2:] in ("u9", "m9")} == {"evaluation|en|m9", "@t1|m9"}
 
 
 def test_what_the_first_release_counted_is_taken_back_from_where_it_stands() -> None:

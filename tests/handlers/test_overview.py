@@ -15,7 +15,7 @@ from shared.storage import settings, surveys
 from shared.storage.models import SurveyItem
 from tests import filling
 from tests.builders import a_survey
-from tests.handlers.answering import ANSWERED_AT, answer, sent, survey_id
+from tests.handlers.answering import ANSWERED_AT, answer, sent, stored, survey_id
 from tests.handlers.dashboard import Answer, signed_in
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -80,12 +80,47 @@ def test_a_change_is_called_real_only_if_chance_would_hardly_do_it() -> None:
     assert "A real change for the worse" in card(overview(), "Compared with October to December 2025")
 
 
+def test_the_change_is_that_of_the_scores_shown_and_is_tested_by_the_patients_latest_answers() -> None:
+    given(*[10] * 19, 3, first=100, at=DECEMBER)
+    given(*[10] * 15, *[3] * 5)
+    given(*[3] * 5, first=50, at=ANSWERED_AT - timedelta(days=20), patient_id="p0")
+    page = overview()
+    assert "20 Low confidence From 25" in card(page, "Net Promoter Score")
+    found = card(page, "Compared with October to December 2025")
+    assert "−70 points From 90 to 20." in found
+    assert "Tested by each patient’s latest answer: 90 from 20 answers before, 50 from 20 answers now." in found
+
+
+def test_who_answers_again_later_in_the_quarter_stays_in_the_month() -> None:
+    given(*[10] * 12, at=ANSWERED_AT - timedelta(days=20))
+    given(*[9] * 12, at=ANSWERED_AT, first=20)
+    for number in range(12):
+        surveys.give_to(stored(survey_id(20 + number)), f"p{number}")
+    found = card(overview("?period=2026-03"), "Compared with February 2026")
+    assert "100 from 12 answers before, 100 from 12 answers now" in found
+
+
+def test_a_year_says_that_it_counts_a_patient_once_a_quarter() -> None:
+    given(*[10] * 12)
+    given(9, first=100, at=ANSWERED_AT - timedelta(days=20), patient_id="p0")
+    found = card(overview("?period=2026"), "Net Promoter Score")
+    assert "Counting only one answer a patient and quarter, the latest: 100, from 12" in found
+
+
+def test_figures_of_their_own_are_not_called_a_benchmark_of_physical_therapy(choose: Any) -> None:
+    choose(BENCHMARK="60,70,80")
+    given(*[10] * 12)
+    found = card(overview(), "Among other practices")
+    assert "Compared with figures of your own." in found
+    assert "physical therapy" not in found
+
+
 def test_a_patient_who_answers_again_counts_once_in_the_comparison() -> None:
     given(*[10] * 12)
     given(*[9] * 6, first=100, at=ANSWERED_AT - timedelta(days=20), patient_id="p0")
     page = overview()
     assert "From 18 answers" in card(page, "Net Promoter Score")
-    assert "latest answer of a quarter: 100, from 12" in card(page, "Net Promoter Score")
+    assert "each patient’s latest answer: 100, from 12" in card(page, "Net Promoter Score")
 
 
 def test_the_benchmark_says_how_probable_and_where_it_comes_from() -> None:

@@ -167,6 +167,16 @@ def test_figures_of_a_quarter_are_those_of_its_months_and_of_its_cases() -> None
     assert north.cases == CaseCounts(opened=1, closed=0, late=1)
 
 
+def test_who_answers_again_in_the_next_month_is_still_counted_in_both() -> None:
+    answer(sent(survey_id(1)), 10, at=ANSWERED_AT - timedelta(days=20))
+    answer(sent(survey_id(2)), 3)
+    count()
+    assert reports.figures(parse_period("2026-02"), MONDAY).latest == Groups(1, 0, 0)
+    march = reports.figures(parse_period("2026-03"), MONDAY)
+    assert (march.latest, march.before) == (Groups(0, 0, 1), Groups(1, 0, 0))
+    assert reports.figures(parse_period("2026-Q1"), MONDAY).latest == Groups(0, 0, 1)
+
+
 def test_a_patient_of_two_clinics_has_one_latest_answer_in_the_practice() -> None:
     answer(sent(survey_id(1)), 10)
     answer(sent(survey_id(2), clinic_id="south"), 3, at=ANSWERED_AT + timedelta(days=20))

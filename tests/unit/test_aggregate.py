@@ -118,6 +118,7 @@ facts = st.none() | st.builds(
     language=st.sampled_from(["", "en", "es"]),
     answered_at=st.sampled_from(["2026-03-01T12:00:00Z", "2026-03-02T12:00:00Z"]),
     latest_in=st.sampled_from([(), ("practice",), ("practice", "clinic")]),
+    latest_in_month=st.sampled_from([(), ("practice",), ("practice", "clinic")]),
     themes=st.sampled_from([(), ("billing",), ("billing", "waiting")]),
     concerns=st.sampled_from([(), ("fall",)]),
     is_quick=st.booleans(),
@@ -150,15 +151,19 @@ def test_a_month_holds_scores_and_funnel_by_touchpoint_and_language() -> None:
         "evaluation|es|s9": 1,
         "evaluation|es|comment|promoter": 1,
         "evaluation|es|u9": 1,
+        "evaluation|es|m9": 1,
     }
-    assert rows["clinic#north", "2026-03"] == {**rows["practice", "2026-03"], "@t1|s9": 1, "@t1|u9": 1}
+    assert rows["clinic#north", "2026-03"] == {
+        **rows["practice", "2026-03"],
+        **dict.fromkeys(["@t1|s9", "@t1|u9", "@t1|m9"], 1),
+    }
 
 
 def test_answer_and_funnel_may_fall_into_different_months() -> None:
     april = datetime(2026, 4, 1, 16, 0, tzinfo=UTC)
     rows = by_month(a_survey(sent_at=SENT, answered_at=april, score=3))
     assert "evaluation|en|sent" in rows["practice", "2026-03"]
-    assert rows["practice", "2026-04"] == {"evaluation|en|s3": 1, "evaluation|en|u3": 1}
+    assert rows["practice", "2026-04"] == dict.fromkeys(["evaluation|en|s3", "evaluation|en|u3", "evaluation|en|m3"], 1)
 
 
 def test_what_a_comment_is_about_counts_with_its_group() -> None:
@@ -205,6 +210,17 @@ def test_only_the_latest_answer_of_a_quarter_is_a_patients_latest() -> None:
     assert found == {"a": (), "b": (), "c": ("practice", "clinic", "therapist")}
 
 
+def test_who_answers_again_in_the_quarter_stays_in_the_month_of_the_earlier_answer() -> None:
+    surveys = [answered("a", 3, month=10), answered("b", 9, month=10), answered("c", 5, month=11)]
+    assert latest(*surveys) == {"a": (), "b": (), "c": ("practice", "clinic", "therapist")}
+    rows = {month: of_kind([row]) for (scope, month), row in by_month(*surveys).items() if scope == "practice"}
+    october = {"2026-10": rows["2026-10"]}
+    assert histogram_of_latest(october, "2026-10") == histogram({"s9": 1})
+    assert histogram_of_latest(rows, "2026-12") == histogram({"s5": 1})
+    # Twelve months that end in November judge its quarter by month: December's answers lie outside.
+    assert histogram_of_latest(rows, "2026-11") == histogram({"s9": 1, "s5": 1})
+
+
 def test_each_quarter_has_a_latest_answer_of_its_own() -> None:
     found = latest(answered("a", 31), answered("b", 1, month=4), answered("c", 2, month=7))
     assert set(found.values()) == {("practice", "clinic", "therapist")}
@@ -248,4 +264,4 @@ def test_months_add_up_over_what_is_not_asked_for() -> None:
 def test_months_tell_touchpoints_and_therapists_apart() -> None:
     assert by_touchpoint(MONTHS)["discharge"] == {"s3": 1, "u3": 1}
     assert by_therapist(MONTHS) == {"t1": {"s9": 2}, "t|1": {"u3": 1}}
-    assert histogram_of_latest(by_therapist(MONTHS)["t|1"])[3] == 1
+    assert histogram_of_latest({"2026-03": by_therapist(MONTHS)["t|1"]}, "2026-03")[3] == 1
