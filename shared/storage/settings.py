@@ -114,8 +114,9 @@ def _clinic_of(clinic_id: str, own: ClinicSettings | None) -> Clinic:
 
 
 def read_clinic(clinic_id: str) -> ClinicSettings | None:
-    """What is set for the clinic, or None."""
-    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": f"clinic#{clinic_id}"}})
+    """What is set for the clinic as it stands in the table now, or None."""
+    key = {"scope": {"S": f"clinic#{clinic_id}"}}
+    answer = client().get_item(TableName=setting("SETTINGS_TABLE"), Key=key, ConsistentRead=True)
     return to_clinic(answer["Item"]) if "Item" in answer else None
 
 
