@@ -53,9 +53,12 @@ class Words:
 
 
 def own_figures(request: Request, staff: Staff) -> Response:
-    """Their own figures, and nobody else's."""
-    today = request.now.astimezone(practice().zone).date()
-    quarters = [quarter_of(today)]
+    """Their own figures, and nobody else's, of quarters that are over and counted to their end.
+
+    Of one that goes on, two nights' figures would differ by the answers of a day, which is often a single one.
+    """
+    counted_at = directory.read().counted_at or request.now
+    quarters = [quarter_of(counted_at.astimezone(practice().zone).date()).previous]
     while len(quarters) < QUARTERS:
         quarters.append(quarters[-1].previous)
     counted = list(zip(quarters, _lines(staff.therapist_id, quarters), strict=True))

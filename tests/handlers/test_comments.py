@@ -1,12 +1,13 @@
 """Comments: newest first, found by what they are about, theirs to see alone; and praise passed on without a name."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from functions.aggregate_scores.handler import handler as aggregate
+from shared.domain.clock import format_instant
 from shared.domain.staff import Role
 from shared.storage import directory
 from shared.storage.models import ActivityItem, SurveyItem
@@ -15,6 +16,7 @@ from tests.handlers.dashboard import Answer, signed_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 NIGHT = {"time": "2026-03-04T08:15:00Z"}
+APRIL = datetime(2026, 4, 1, 8, 15, tzinfo=UTC)
 
 
 def wrote(number: int, comment: str, score: int = 10, minutes: int = 0, **differences: Any) -> str:
@@ -182,10 +184,20 @@ def test_only_praise_of_their_clinics_can_be_passed_on() -> None:
 
 
 def figures(*scores: int, therapist: str = "t1") -> Answer:
+    """What the therapist sees on the first morning after the quarter."""
     for number, score in enumerate(scores):
         wrote(number, "", score, therapist_id=therapist)
-    night()
-    return signed_in(Role.THERAPIST, therapist_id="t1").get("/")
+    aggregate({"time": format_instant(APRIL)}, None)
+    return signed_in(Role.THERAPIST, therapist_id="t1", now=APRIL).get("/")
+
+
+def test_a_therapist_sees_no_quarter_before_it_is_over_and_counted_to_its_end() -> None:
+    figures(*[10] * 20, *[8] * 12, *[3] * 11)
+    night()  # the last count, as if April's had not run
+    page = signed_in(Role.THERAPIST, therapist_id="t1", now=APRIL).get("/")
+    assert "Nothing to show yet" in page.text
+    assert "January to March 2026" not in page.text
+    assert "The current one appears when it is over, from 10 answers on" in page.text
 
 
 def test_a_therapist_sees_no_small_number() -> None:
