@@ -4,12 +4,12 @@ What the managers see has no such limits; see `Figures`. A report may be printed
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from math import sqrt
 
-from shared.domain.period import Period
+from shared.domain.period import Period, Span
 from shared.domain.recovery import RecoveryCase
 from shared.domain.score import nps
 from shared.domain.statistics import (
@@ -164,9 +164,21 @@ def was_late(case: RecoveryCase, now: datetime) -> bool:
     return (handled_at or now) > case.deadline
 
 
+def has_groups(period: Period) -> bool:
+    """Whether a report of this period may tell groups at all."""
+    return period.span is Span.QUARTER
+
+
 def report_of(figures: Figures) -> Report:
-    """Every count under ten is hidden, and so is what would let it be worked out."""
+    """Every count under ten is hidden, and so is what would let it be worked out.
+
+    Groups, themes and cases are told of whole quarters only: quarters do not overlap, so none can be subtracted from
+    a year, and no month or week from a quarter.
+    """
     shown = suppress([place.groups for place in figures.places])
+    tells_groups = has_groups(figures.period)
+    if not tells_groups:
+        shown = replace(shown, groups=(None,) * len(shown.groups), total_groups=None)
     total = _line("All clinics", figures.histogram, shown.total_answers, shown.total_groups)
     lines = [
         _line(place.name, place.histogram, answers, groups)
@@ -175,7 +187,8 @@ def report_of(figures: Figures) -> Report:
     before = groups_of(figures.histogram_before)
     is_compared = total.score is not None and score_may_be_shown(before, None)
     cohort, cases = figures.cohort, figures.cases
-    named = sorted(figures.themes.items(), key=lambda item: (-item[1].answers, item[0]))
+    told = figures.themes.items() if tells_groups else ()
+    named = sorted(told, key=lambda item: (-item[1].answers, item[0]))
     themes = [_theme(name, groups) for name, groups in named if groups.answers >= SCORE_FROM]
     return Report(
         period=figures.period,

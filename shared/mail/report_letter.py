@@ -6,7 +6,7 @@ It names no patient and quotes nobody: see shared.domain.report for what it hide
 from collections.abc import Sequence
 
 from shared.domain.period import Span, days_in_words
-from shared.domain.report import Line, Report
+from shared.domain.report import Line, Report, has_groups
 from shared.domain.settings import Practice
 from shared.domain.statistics import SCORE_FROM
 from shared.mail.layout import NOTHING, clean_header, html_of
@@ -17,6 +17,10 @@ HIDDEN = f"fewer than {SCORE_FROM}"
 NOTE = (
     f"Numbers under {SCORE_FROM} are left out, and so is what would give them away, because this report may be passed "
     "on. The ranges are 95 % confidence intervals, or wider where the exact one would tell what is hidden."
+)
+QUARTERS_ONLY = (
+    "Groups, themes and cases are told of whole quarters only: from periods that overlap, small numbers could be "
+    "worked out."
 )
 _BEFORE = {
     Span.WEEK: "the week before",
@@ -56,7 +60,7 @@ def facts_of(shown: Report) -> list[tuple[str, str]]:
     facts = [
         ("Net Promoter Score", _score(shown.total)),
         ("Change", _change(shown)),
-        ("Answers", _answers(shown.total)),
+        ("Answers", _answers(shown)),
     ]
     facts += [
         ("Response rate", _rate(shown)),
@@ -92,9 +96,12 @@ def _change(shown: Report) -> str:
     return f"{before} {direction}, and by more than chance explains{counted}."
 
 
-def _answers(line: Line) -> str:
+def _answers(shown: Report) -> str:
+    line = shown.total
     if line.answers is None:
         return f"{HIDDEN[0].upper()}{HIDDEN[1:]}."
+    if not has_groups(shown.period):
+        return f"{line.answers}. {QUARTERS_ONLY}"
     if line.groups is None:
         return f"{line.answers}. At least one group is small, so the groups are not shown."
     return (

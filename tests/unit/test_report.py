@@ -34,6 +34,7 @@ from tests.builders import MONDAY_NOON, a_case
 
 DAYS = st.dates(date(2020, 1, 1), date(2035, 12, 31))
 MARCH = month_of(date(2026, 3, 9))
+QUARTER = quarter_of(date(2026, 3, 9))
 
 
 def a_place(name: str, promoters: int, passives: int, detractors: int) -> Place:
@@ -45,7 +46,7 @@ def figures(*places: Place, **differences) -> Figures:
     together = Groups(*(sum(getattr(each, name) for each in whole) for name in ("promoters", "passives", "detractors")))
     return Figures(
         **{
-            "period": MARCH,
+            "period": QUARTER,
             "places": places,
             "latest": together,
             "before": Groups(),
@@ -111,6 +112,17 @@ def test_a_large_place_is_shown_whole() -> None:
     assert report.total.interval == interval(Groups(130, 45, 27))
     assert [line.answers for line in report.lines] == [92, 110]
     assert not report.total.is_low
+
+
+@pytest.mark.parametrize("key", ["2026-W10", "2026-03", "2026", "12-months-to-2026-03"])
+def test_what_overlaps_a_quarter_tells_no_groups_themes_or_cases(key: str) -> None:
+    places = a_place("North", 60, 20, 12), a_place("South", 70, 25, 15)
+    themes = {"billing": Groups(20, 20, 20)}
+    report = report_of(figures(*places, period=parse_period(key), themes=themes, cases=CaseCounts(27, 20, 12)))
+    assert [line.groups for line in (report.total, *report.lines)] == [None] * 3
+    assert (report.themes, report.opened, report.closed, report.late) == ((), None, None, None)
+    assert (report.total.answers, report.total.score, report.rate) == (202, 51, 0.3)
+    assert report.total.interval == widest_interval(Groups(130, 45, 27))
 
 
 def test_few_answers_have_no_score() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import read_practice
-from shared.domain.period import week_of
+from shared.domain.period import week_of, year_of
 from shared.domain.report import CaseCounts, Figures, Place, Report, report_of
 from shared.domain.settings import AlertDetail
 from shared.domain.statistics import Groups
@@ -46,7 +46,7 @@ def test_everything_is_said_in_text_and_in_html() -> None:
     mail = letter(shown)
     for said in (
         "51, between 40 and 60 with 95 % confidence.",
-        "20 the month before. Better, and by more than chance explains.",
+        "20 the quarter before. Better, and by more than chance explains.",
         "202: 130 promoters (9–10), 45 passives (7–8), 27 detractors (0–6).",
         "30 % of 200 surveys sent March 1 to 16, 2026, all at least 14 days ago.",
         "Opened: 27. Closed: 20. Nobody reached out in time: fewer than 10.",
@@ -57,7 +57,7 @@ def test_everything_is_said_in_text_and_in_html() -> None:
         assert said in words(mail)
     assert "North: answers 92; score 52 (36 to 65)" in mail.text
     assert "North 92 52 (36 to 65)" in words(mail)
-    assert (mail.to, mail.subject) == (("owner@example.com",), "How patients saw us: March 2026")
+    assert (mail.to, mail.subject) == (("owner@example.com",), "How patients saw us: January to March 2026")
     assert LINK in mail.text
     assert f'href="{LINK}"' in mail.html
 
@@ -67,8 +67,16 @@ def test_a_change_for_the_worse_and_one_that_may_be_chance_are_told_apart() -> N
         place = a_place("", promoters, passives, detractors)
         return dict(report_letter.facts_of(report(before=place.groups, histogram_before=place.histogram)))["Change"]
 
-    assert before(90, 8, 2) == "88 the month before. Worse, and by more than chance explains."
-    assert before(60, 25, 12) == "49 the month before. The difference may be chance."
+    assert before(90, 8, 2) == "88 the quarter before. Worse, and by more than chance explains."
+    assert before(60, 25, 12) == "49 the quarter before. The difference may be chance."
+
+
+def test_a_month_says_that_groups_are_told_of_quarters_and_a_year_what_the_change_is_judged_by() -> None:
+    before = {"before": LARGE[0].groups, "histogram_before": LARGE[0].histogram}
+    assert words(letter(report(period=MARCH))).count(f"202. {report_letter.QUARTERS_ONLY}") == 1
+    assert dict(report_letter.facts_of(report(period=year_of(MARCH.first), **before)))["Change"] == (
+        "52 the year before. The difference may be chance (by one answer a patient and quarter)."
+    )
 
 
 def test_what_is_hidden_is_said_to_be() -> None:
