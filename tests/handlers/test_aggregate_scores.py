@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import boto3
 import pytest
 from botocore.client import BaseClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from functions.aggregate_scores import counting
@@ -273,7 +273,7 @@ COMMENTS = ("", "Good", "The bill, the bill", "I fell while waiting")
 THEMES = {"The bill, the bill": ["billing"], "I fell while waiting": ["waiting"]}
 Step = tuple[Any, ...]
 numbers = st.integers(0, 3)
-moments = st.sampled_from([0, 1, 3, 30, 120, 27 * 24, 28 * 24, 40 * 24, 60 * 24]).map(
+moments = st.sampled_from([-40 * 24, -10 * 24, 0, 1, 30, 120, 28 * 24, 29 * 24]).map(
     lambda hours: ANSWERED_AT + timedelta(hours=hours)
 )
 steps = st.one_of(
@@ -326,6 +326,7 @@ class Practice:
                     therapist_id=therapist,
                     patient_id=patient,
                     language=Language(language),
+                    occurred_at=MONDAY_NOON - timedelta(days=60),  # before every answer
                 )
             )
             open_link(survey_id(number))
@@ -460,6 +461,15 @@ def empty() -> Callable[[], None]:
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    [  # one quarter, two months; counted in between
+        ("create", 0, "north", "t1", "p1", "en"),
+        ("create", 1, "north", "t1", "p1", "en"),
+        ("answer", 0, 3, "", ANSWERED_AT - timedelta(days=10)),
+        ("run",),
+        ("answer", 1, 9, "", ANSWERED_AT),
+    ]
+)
 @given(st.lists(steps, min_size=8, max_size=30))
 def test_the_counts_equal_a_full_recount_whatever_happened(empty: Callable[[], None], taken: list[Step]) -> None:
     empty()
