@@ -25,6 +25,7 @@ class UnitTestReachedOut(Exception):
     """A unit test needs nothing but its arguments."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep to one process what shares a deployed stack, while the others run beside it; the longest comes first."""
     for item in items:
