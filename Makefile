@@ -19,7 +19,12 @@ demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machi
 
 test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready ## Run every test; installs a browser if there is none
 	@$(DEV) -m local.browser
-	@$(DEV) -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
+ifeq ($(PYTEST),)
+	@$(DEV) -m pytest --numprocesses 2 tests/template tests/unit tests/handlers
+	@$(DEV) -m pytest tests/build tests/integration tests/e2e
+else
+	@$(DEV) -m pytest $(PYTEST)
+endif
 
 up: .venvs/dev/ready .venvs/ministack/ready ## Deploy the stack to this machine: make up PARAMETERS='SurveyDelayHours=0 …'
 	@$(DEV) -m local.stack up

@@ -16,22 +16,11 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-TESTS = Path(__file__).parent
-UNIT = TESTS / "unit"
-ONE_AT_A_TIME = ("build", "integration", "e2e")  # they share a stack, a browser and the build's folder
+UNIT = Path(__file__).parent / "unit"
 
 
 class UnitTestReachedOut(Exception):
     """A unit test needs nothing but its arguments."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep to one process what shares a deployed stack, while the others run beside it; the longest comes first."""
-    for item in items:
-        if item.path.relative_to(TESTS).parts[0] in ONE_AT_A_TIME:
-            item.add_marker(pytest.mark.xdist_group("stack"))
-    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in ONE_AT_A_TIME)
 
 
 @pytest.fixture(autouse=True)
