@@ -43,7 +43,8 @@ def test_a_clinic_a_draft_and_the_lists_are_saved(stack, owner):
     table.put_item(TableName=name, Item={"scope": {"S": "clinic#set-up"}, "name": {"S": "Set Up"}})
     admin = HttpBrowser(stack)
     admin.sign_in(somebody(stack, Role.CLINIC_ADMIN, "set-up"))
-    assert admin.post("/settings/clinics/set-up", {"phone": "555-0100", "networks": "203.0.113.0/28"}).status == 303
+    form = {"phone": "555-0100", "networks": "203.0.113.0/28", "send_days": "Mon"}
+    assert admin.post("/settings/clinics/set-up", form).status == 303
     stored = table.get_item(TableName=name, Key={"scope": {"S": "clinic#set-up"}})["Item"]
     assert stored["networks"] == {"L": [{"S": "203.0.113.0/28"}]}
     assert stored["name"] == {"S": "Set Up"}
