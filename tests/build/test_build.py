@@ -127,8 +127,8 @@ def test_bytecode_is_shipped_and_never_checked_against_its_source(for_lambda: Pa
     """/var/task is read-only: without it every cold start compiles again. It takes the runtime's Python to make it."""
     artifact = for_lambda / "RecordResponseFunction"
     compiled = list(artifact.rglob("*.pyc"))
-    if find_interpreter(LAMBDA_PYTHON) is None:
-        assert not compiled
+    if not compiled:  # the build may find an interpreter that this process does not, through pyenv's own variables
+        assert find_interpreter(LAMBDA_PYTHON) is None
         return
     tag = f"cpython-{LAMBDA_PYTHON.replace('.', '')}"
     for source in artifact.rglob("*.py"):
