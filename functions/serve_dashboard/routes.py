@@ -10,7 +10,6 @@ from typing import Any
 from functions.serve_dashboard.web import NotFound
 from shared.domain.staff import Role
 
-EVERYBODY = frozenset(Role)
 ADMINS = frozenset({Role.OWNER, Role.CLINIC_ADMIN})
 OWNERS = frozenset({Role.OWNER})
 THERAPISTS = frozenset({Role.THERAPIST})

@@ -209,7 +209,6 @@ def _never_zero(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
-SETTLED = 0.95
 MOST_ANSWERS = 10_000
 """Beyond this many more answers, a score is simply as good as the average."""
 

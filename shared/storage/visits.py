@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError
+from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.expressions.condition import Condition
 
 from shared.domain.episode import Case, Visit, VisitKind, VisitStatus
@@ -43,14 +43,6 @@ def of_patient(patient_id: str) -> History:
         else:
             found.visits[item.visit_id] = _to_visit(item)
     return found
-
-
-def therapist_name(patient_id: str, visit_id: str) -> str:
-    """Who treated the patient at this visit, as far as the records name them."""
-    try:
-        return VisitItem.get(patient_id, visit_id).therapist_name or ""
-    except DoesNotExist:
-        return ""
 
 
 def put(one: Visit | Case, seen: Visit | Case | None) -> bool:
