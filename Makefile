@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake build check
+.PHONY: help demo test up down intake build check bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, templ
 	.venvs/dev/bin/lint-imports
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
+
+# Bench processes must not differ by what happens to be compiled already, nor write .pyc files while they are timed.
+bench: .venvs/bench/ready .venvs/ministack/ready .venvs/sam/ready ## Measure against targets and floors, write docs/performance.md: make bench [ONLY=growth]
+	@.venvs/bench/bin/python -m compileall -q functions shared bench
+	@.venvs/bench/bin/python -m bench $(ONLY)
 
 # Called by `sam build`, once for every function of the template; needs a Python with pip and nothing else.
 build-%:

@@ -1,0 +1,107 @@
+"""Plots as SVG that can be read on light and on dark pages: their colours are variables that follow the scheme."""
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as Sheet
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from bench.figure import Figure
+
+# What is drawn with the first colour shows as the second on light and as the third on dark pages.
+COLOURS = {
+    "#000001": ("ink", "#1f2328", "#e6edf3"),
+    "#000002": ("grid", "#d1d9e0", "#3d444d"),
+    "#000003": ("good", "#1a7f64", "#4cc9a5"),
+    "#000004": ("bad", "#c4432b", "#ff8a70"),
+    "#000005": ("second", "#3b6fb6", "#7ab0ff"),
+    "#000006": ("third", "#8a5a00", "#e3b341"),
+    "#000007": ("fourth", "#7b4fa3", "#c69bf0"),
+}
+INK, GRID, GOOD, BAD, *MORE = COLOURS
+LINES = (GOOD, *MORE, BAD)
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
+    "svg.hashsalt": "careloop",  # the same figures give the same file
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), INK),
+    "grid.color": GRID,
+    "legend.frameon": False,
+}
+
+
+def against_targets(figures: Sequence[Figure], path: Path) -> None:
+    """One bar a figure: how much of its target it uses. Left of the line is reached."""
+    with mpl.rc_context(STYLE):
+        sheet = Sheet(figsize=(8, 0.9 + 0.34 * len(figures)), layout="constrained")
+        axes = sheet.add_subplot()
+        shares = [_share(figure) for figure in figures]
+        colours = [GOOD if figure.passed else BAD for figure in figures]
+        bars = axes.barh([figure.name for figure in figures], shares, color=colours, height=0.6)
+        axes.bar_label(bars, labels=[f"{share:.2f}" for share in shares], color=INK, padding=4)
+        axes.axvline(1, color=INK, linewidth=1, linestyle="--")
+        axes.set_xlim(0, max(1.3, *shares) * 1.08)
+        axes.set_xlabel("share of the target used (× target; 1 = just reached)")
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        _save(sheet, path)
+
+
+def lines(figures: Sequence[Figure], path: Path) -> None:
+    """One line a figure, over whatever its points go along; both scales logarithmic where they span a lot."""
+    with mpl.rc_context(STYLE):
+        sheet = Sheet(figsize=(8, 4), layout="constrained")
+        axes = sheet.add_subplot()
+        shown = [figure for figure in figures if figure.points]
+        for figure, colour in zip(shown, LINES * len(shown), strict=False):
+            marker = "o" if len(figure.points) < 20 else ""
+            axes.plot(*zip(*figure.points, strict=True), color=colour, marker=marker, markersize=4, label=figure.name)
+        xs = [x for figure in shown for x, _ in figure.points]
+        ys = [y for figure in shown for _, y in figure.points]
+        if min(xs) > 0 and max(xs) / min(xs) >= 100:
+            axes.set_xscale("log")
+        if min(ys) > 0 and max(ys) / min(ys) >= 30:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, max(ys) * 1.15 or 1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e6 else f"{value:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(shown[0].along)
+        axes.set_ylabel(shown[0].unit)
+        axes.grid(visible=True)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1)) if len(shown) > 1 else axes.set_title(shown[0].name)
+        _save(sheet, path)
+
+
+def _save(sheet: Sheet, path: Path) -> None:
+    out = StringIO()
+    sheet.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawn = out.getvalue()
+    light, dark = [], []
+    for drawn_as, (name, on_light, on_dark) in COLOURS.items():
+        drawn = drawn.replace(drawn_as, f"var(--{name})")
+        light.append(f"--{name}: {on_light};")
+        dark.append(f"--{name}: {on_dark};")
+    style = (
+        f"<style>:root {{ {' '.join(light)} }} "
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {' '.join(dark)} }} }}</style>"
+    )
+    head, mark, rest = drawn.partition("<defs>")
+    lines_ = (line.rstrip() for line in f"{head}{style}\n {mark}{rest}".splitlines())
+    path.write_text("\n".join(lines_) + "\n")
+
+
+def _share(figure: Figure) -> float:
+    if figure.target is None:
+        raise ValueError(f"{figure.name} has no target")
+    if figure.at_least:
+        return figure.target / figure.judged
+    return figure.judged / figure.target if figure.target else figure.judged + 1
