@@ -17,11 +17,12 @@ help: ## List these targets
 demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machine, to look at and click through
 	@$(DEV) -m local.demo
 
-test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready ## Run every test; installs a browser if there is none
+test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready .venvs/judges/ready ## Run every test; installs a browser if there is none
 	@$(DEV) -m local.browser
+	@$(DEV) -m local.judges
 ifeq ($(PYTEST),)
 	@$(DEV) -m pytest --numprocesses 2 tests/template tests/unit tests/handlers
-	@$(DEV) -m pytest tests/build tests/integration tests/e2e
+	@$(DEV) -m pytest tests/build tests/mail_judges tests/integration tests/e2e
 else
 	@$(DEV) -m pytest $(PYTEST)
 endif
@@ -39,13 +40,14 @@ build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build
 	@.venvs/sam/bin/python infra/build.py
 
-check: .venvs/dev/ready .venvs/sam/ready ## Lint, types, import contracts, template lint
+check: .venvs/dev/ready .venvs/sam/ready .venvs/checkov/ready ## Lint, types, import contracts, the template's lint and weaknesses
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
 	.venvs/dev/bin/lint-imports
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
+	.venvs/checkov/bin/python .venvs/checkov/bin/checkov --config-file .checkov.yaml
 
 # Bench processes must not differ by what happens to be compiled already, nor write .pyc files while they are timed.
 bench: .venvs/bench/ready .venvs/ministack/ready .venvs/sam/ready ## Measure against targets and floors, write docs/performance.md: make bench [ONLY=growth]

