@@ -1,5 +1,6 @@
 """measure_worth: what the tables hold becomes figures of each clinic, once a week."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -129,12 +130,10 @@ def test_while_another_run_is_at_it_nothing_is_measured() -> None:
     assert worth.latest() is None
 
 
-def test_the_log_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(measuring, "PROGRESS", 2)
     for number in range(5):
         put(f"v{number}", number)
     run()
-    assert [vars(line)["rows"] for line in caplog.records if line.message == "measuring" and "rows" in vars(line)] == [
-        2,
-        4,
-    ]
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [line["rows"] for line in lines if line["message"] == "measuring" and "rows" in line] == [2, 4]
