@@ -6,9 +6,9 @@ from typing import Any
 
 @cache
 def client() -> Any:
-    """One client a process, made when first needed."""
-    import boto3
+    """One client a process, made when first needed; botocore's own, since boto3 would only take longer to load."""
     from botocore.config import Config
+    from botocore.session import Session
 
     config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-    return boto3.session.Session().client("dynamodb", config=config)
+    return Session().create_client("dynamodb", config=config)

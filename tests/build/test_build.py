@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import botocore
 import pytest
 
 from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter, source_version
 from local.template import ROOT, functions, load_template
-from tests.environment import ENVIRONMENT
+from tests.environment import AWS, ENVIRONMENT
 
 HANDLERS = {name: function["Handler"] for name, function in functions(load_template()).items()}
 SOURCES = [path for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py")]
@@ -144,6 +145,34 @@ def test_botocore_knows_the_services_that_are_called_and_no_others(for_lambda: P
     called = {name for path in SOURCES for name in re.findall(r'client\("([a-z0-9-]+)"', path.read_text())}
     assert called
     assert called <= SERVICES
+
+
+REGIONS = ("us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1")
+
+
+def endpoints(python_path: str) -> dict[str, str]:
+    """Where botocore's clients of every service and region would call, with the botocore of this folder."""
+    script = f"""
+import sys
+sys.path.insert(0, {python_path!r})
+import json
+from botocore.session import Session
+session = Session()
+print(json.dumps({{
+    f"{{service}} {{region}}": session.create_client(service, region).meta.endpoint_url
+    for service in {sorted(SERVICES)!r} for region in {REGIONS!r}
+}}))
+"""
+    command = [sys.executable, "-I", "-S", "-c", script]
+    done = subprocess.run(command, env=AWS, cwd="/", capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def test_every_service_is_found_where_the_whole_botocore_finds_it(for_here: Path) -> None:
+    whole = str(Path(botocore.__file__).parent.parent)
+    found = endpoints(str(for_here))
+    assert len(found) == len(SERVICES) * len(REGIONS)
+    assert found == endpoints(whole)
 
 
 def test_no_pin_depends_on_the_machine_that_builds() -> None:
