@@ -111,7 +111,7 @@ class History:
             public_url=setting("PUBLIC_URL"),
             key=hash_key(),
         )
-        send_due(sender, Limits(RATE, None), lambda: True, lambda: True)
+        send_due(sender, Limits(RATE, None), lambda: True, lambda: True, lambda _: "")
         mails = self._mailer.take()
         asked = surveys.get_many(mail.tags["survey_id"] for mail in mails)
         for mail in mails:

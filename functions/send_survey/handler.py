@@ -8,6 +8,7 @@ from typing import Any
 from functions.send_survey.delivery import Sender
 from functions.send_survey.pace import Limits, Pace, account_limits
 from functions.send_survey.run import Tally, send_due
+from functions.send_survey.watch import Watch
 from shared.config import setting
 from shared.domain.clock import format_instant, scheduled_time
 from shared.hash_key import hash_key
@@ -34,7 +35,8 @@ def handler(
         log("already_running", run=RUN, as_of=format_instant(as_of))
         return Tally().summary()
     try:
-        allowed = limits()
+        allowed, watch = limits(), Watch(now)
+        watch.begin()
         sender = Sender(
             as_of=as_of,
             now=now,
@@ -43,7 +45,8 @@ def handler(
             public_url=setting("PUBLIC_URL"),
             key=hash_key(),
         )
-        tally = send_due(sender, allowed, _renewal(holder, now), lambda: _has_time(context))
+        tally = send_due(sender, allowed, _renewal(holder, now), lambda: _has_time(context), watch.why_stop)
+        watch.end(tally, may_send=allowed is not None)
     finally:
         settings.release_run(RUN, holder)
     summary = tally.summary()

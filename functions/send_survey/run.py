@@ -54,9 +54,15 @@ class Tally:
 
 
 def send_due(
-    sender: Sender, limits: Limits | None, keep_lock: Callable[[], bool], has_time: Callable[[], bool]
+    sender: Sender,
+    limits: Limits | None,
+    keep_lock: Callable[[], bool],
+    has_time: Callable[[], bool],
+    why_stop: Callable[[int], str],
 ) -> Tally:
     """Decide about every due message and send what may be sent; each is looked at once.
+
+    `why_stop` is asked just before each mail, with how many were sent by then: the reason to send none, or nothing.
 
     Every thread has ended when this returns or raises: a frozen environment must not thaw hours later and send.
     """
@@ -75,7 +81,7 @@ def send_due(
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 tally.add(future.result())
-            stop = stop or _why_stop(tally)
+            stop = stop or _why_refused(tally)
 
     with ThreadPoolExecutor(threads) as pool:
         for situation in _situations(due, replaced, clinics, sender, tally):
@@ -84,7 +90,7 @@ def send_due(
                 tally.add(_guarded(settle, situation, decision, sender))
                 continue
             stop = stop or ("" if has_time() else "out_of_time") or ("" if keep_lock() else "lock_lost")
-            reason = stop or ("quota" if left == 0 else "")
+            reason = stop or ("quota" if left == 0 else "") or why_stop(tally.outcomes["sent"])
             if reason:
                 tally.add(Result("deferred", reason))
                 continue
@@ -153,7 +159,7 @@ def _why_not_now(limits: Limits | None) -> str:
     return ""
 
 
-def _why_stop(tally: Tally) -> str:
+def _why_refused(tally: Tally) -> str:
     if tally.deferred["sending_stopped"]:
         count("SendingStopped")
         warn("sending_stopped", reason="SES refuses the sender")

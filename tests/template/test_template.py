@@ -437,12 +437,19 @@ def test_an_alarm_tells_when_a_scheduled_function_never_runs() -> None:
     assert watched == {name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2")}
 
 
-@pytest.mark.parametrize("metric", ["AlertsNotSent", "SendingStopped", "IntakeRefused"])
+@pytest.mark.parametrize("metric", ["AlertsNotSent", "SendingStopped", "NoDeliveryEvents", "IntakeRefused"])
 def test_an_alarm_listens_to_what_the_code_reports(metric: str) -> None:
     alarm = RESOURCES[f"{metric}Alarm"]["Properties"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Careloop", metric)
     sources = [path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py")]
     assert any(f'"{metric}"' in source for source in sources)
+
+
+@pytest.mark.parametrize("metric", ["SendingStopped", "NoDeliveryEvents"])
+def test_what_each_run_reports_anew_is_one_alarm_as_long_as_it_lasts(metric: str) -> None:
+    (schedule,) = events(FUNCTIONS["SendSurveyFunction"], "ScheduleV2").values()
+    minutes = int(schedule["ScheduleExpression"].removeprefix("rate(").partition(" ")[0])
+    assert RESOURCES[f"{metric}Alarm"]["Properties"]["Period"] >= 2 * 60 * minutes
 
 
 @pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))

@@ -1,0 +1,76 @@
+"""Stopping in time: how the practice's mail fares, looked at when a run starts and once a minute within it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from functions.send_survey.run import Tally
+from shared.domain.sending_health import Refusal, SendingState, is_silent, why_stop
+from shared.observability import count, warn
+from shared.storage import sending_health
+
+LOOK_EVERY = timedelta(minutes=1)
+
+
+class Watch:
+    """What one run knows of it, for one thread. What a killed run sent in its last minute stays uncounted."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._state = SendingState()
+        self._looked_at = now()
+        self._counted = 0
+        self._expects_news = False
+        self._silent_since: datetime | None = None  # if it was this run that began to expect news
+
+    def begin(self) -> None:
+        """Look for the first time, and say so while sending is stopped or no news of earlier mail has come in."""
+        self._look(0)
+        if is_silent(self._state.silent_since, self._now()):
+            count("NoDeliveryEvents")
+            warn("no_delivery_events")
+
+    def why_stop(self, sent: int) -> str:
+        """Asked before each mail: the reason for which nothing more may leave, or nothing, and then news is expected.
+
+        `sent` is how many mails this run has sent by now. News is expected before the first one leaves, so that no
+        event can come before its expectation.
+        """
+        if not self._state.stopped and self._now() - self._looked_at >= LOOK_EVERY:
+            self._look(sent)
+        if self._state.stopped:
+            return self._state.stopped.reason
+        if not self._expects_news:
+            moment = self._now()
+            self._silent_since = moment if sending_health.expect_news(moment) else None
+            self._expects_news = True
+        return ""
+
+    def end(self, tally: Tally, *, may_send: bool) -> None:
+        """Count what was sent, and note whether Amazon SES took mail; `may_send` is what it says of the account."""
+        self._count(tally.outcomes["sent"])
+        if self._silent_since and not tally.outcomes["sent"] and not tally.outcomes["unknown"]:
+            sending_health.expect_none(self._silent_since)
+        known = self._state.refused.reason if self._state.refused else None
+        if not may_send:
+            sending_health.note_refusal(Refusal.ACCOUNT_PAUSED, self._now())
+        elif tally.deferred["sending_stopped"]:
+            sending_health.note_refusal(Refusal.SENDER_REFUSED, self._now())
+        elif known is Refusal.ACCOUNT_PAUSED or (known and tally.outcomes["sent"]):
+            sending_health.forget_refusal(known)
+
+    def _look(self, sent: int) -> None:
+        self._count(sent)
+        self._looked_at = self._now()
+        self._state = sending_health.state()
+        if not self._state.stopped:
+            fates = sending_health.recent_fates(self._looked_at, self._state.resumed)
+            if reason := why_stop(fates):
+                sending_health.stop(reason, fates, self._state.resumed, self._looked_at)
+                self._state = sending_health.state()  # another run may have stopped it, or a person let it go on
+        if self._state.stopped:
+            count("SendingStopped")
+            warn("sending_stopped", reason=self._state.stopped.reason)
+
+    def _count(self, sent: int) -> None:
+        sending_health.count(self._now(), sent=sent - self._counted)
+        self._counted = sent
