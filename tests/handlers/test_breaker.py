@@ -1,0 +1,311 @@
+"""The run stops itself before bounces cost the practice its account, loses nothing, and notices missing news."""
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.send_survey.handler import handler
+from functions.send_survey.pace import Limits
+from shared.domain.clock import format_instant
+from shared.domain.message import MessageState
+from shared.domain.sending_health import Fates, Refusal, Refused, StopReason
+from shared.domain.staff import Role, Staff
+from shared.mail.mailer import Mail, MailOutcomeUnknown, MailThrottled, SendingStopped
+from shared.storage import messages, patients, sending_health, surveys
+from tests.builders import MONDAY_NOON, a_message, a_patient, a_survey
+from tests.fakes import FakeContext, FakeMailer
+
+pytestmark = pytest.mark.usefixtures("aws")
+AS_OF = MONDAY_NOON + timedelta(hours=3)
+WALL = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OWNER = Staff("user-1", "Olive Owens", "olive@example.com", Role.OWNER)
+_requests = itertools.count()
+
+
+@dataclass
+class Clock:
+    """A wall clock that goes on only when it is told to."""
+
+    moment: datetime = WALL
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_(self, **time: float) -> None:
+        """Let time pass: `pass_(minutes=10)`."""
+        self.moment += timedelta(**time)
+
+
+@dataclass
+class Practice:
+    """A practice with some mail due, and its sender."""
+
+    clock: Clock = field(default_factory=Clock)
+    mailer: FakeMailer = field(default_factory=FakeMailer)
+    limits: Limits | None = field(default_factory=lambda: Limits(rate=4, allowance=None))
+
+    def due(self, mails: int) -> None:
+        """Make so many surveys due, one a patient."""
+        for number in range(mails):
+            survey_id = f"{'abcdefghijklmnopqrstuvwxyz'[number]}" * 26
+            patient = a_patient(f"p{number}")
+            patients.put_record(patient, None)
+            surveys.create(a_survey(survey_id, patient_id=patient.patient_id))
+            messages.create(a_message(survey_id, patient_id=patient.patient_id))
+
+    def run(self) -> Any:
+        """One run of the sender, as the schedule starts it."""
+        context = FakeContext(f"run-{next(_requests)}")
+        event = {"time": format_instant(AS_OF)}
+        return handler(event, context, mailer=self.mailer, limits=lambda: self.limits, now=self.clock)
+
+    def states(self) -> list[MessageState]:
+        """Where the messages stand."""
+        ids = [f"{letter * 26}-survey" for letter in "abcdefghijklmnopqrstuvwxyz"]
+        return sorted(message.state for message in messages.get_many(ids).values())
+
+
+@pytest.fixture
+def a() -> Practice:
+    return Practice()
+
+
+def resume(at: datetime) -> bool:
+    stopped = sending_health.state().stopped
+    assert stopped
+    return sending_health.resume(stopped, OWNER, at)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"), [({"bounced": 10}, "too_many_bounces"), ({"complained": 3}, "too_many_complaints")]
+)
+def test_a_run_that_finds_too_many_bounces_or_complaints_sends_nothing_and_keeps_everything_due(a, bad, reason, capsys):
+    a.due(3)
+    sending_health.count(WALL - timedelta(days=13), sent=490)
+    sending_health.count(WALL, **bad)
+    assert a.run()["deferred"] == {reason: 3}
+    assert a.states() == [MessageState.DUE] * 3
+    assert '"SendingStopped"' in capsys.readouterr().out
+    stopped = sending_health.state().stopped
+    assert stopped
+    assert (stopped.since, stopped.reason, stopped.fates) == (WALL, reason, Fates(sent=490, **bad))
+
+
+def test_bounces_below_the_bound_stop_nothing(a):
+    a.due(1)
+    sending_health.count(WALL, sent=501, bounced=10)
+    assert a.run()["sent"] == 1
+    assert sending_health.state().stopped is None
+
+
+def test_bounces_of_more_than_two_weeks_ago_stop_nothing(a):
+    a.due(1)
+    sending_health.count(WALL - timedelta(days=14), bounced=50)
+    assert a.run()["sent"] == 1
+
+
+def test_it_stays_stopped_until_somebody_lets_it_go_on_however_old_the_bounces_are(a, capsys):
+    a.due(1)
+    sending_health.count(WALL, bounced=10)
+    a.run()
+    a.clock.pass_(days=60)
+    capsys.readouterr()
+    assert a.run()["deferred"] == {"too_many_bounces": 1}
+    assert '"SendingStopped"' in capsys.readouterr().out
+    assert a.mailer.sent == []
+
+
+def test_a_run_stops_in_its_midst_within_a_minute_and_what_waits_leaves_after_resuming(a):
+    a.due(20)
+
+    def bounce(_: Mail) -> None:
+        a.clock.pass_(seconds=15)
+        sending_health.count(a.clock(), bounced=1)
+
+    a.mailer.fails = bounce
+    first = a.run()
+    assert first["deferred"].keys() == {"too_many_bounces"}
+    # The tenth bounce is seen a minute later at most; what was handed to the threads by then still leaves.
+    assert 10 <= first["sent"] <= 16
+    assert first["due"] == first["sent"] + first["deferred"]["too_many_bounces"] == 20
+    assert set(a.states()) == {MessageState.SENT, MessageState.DUE}
+    assert resume(a.clock())
+    a.mailer.fails = None
+    assert a.run()["sent"] == 20 - first["sent"]
+    assert len({mail.to for mail in a.mailer.sent}) == len(a.mailer.sent) == 20
+
+
+def test_what_a_long_run_has_sent_itself_counts_beside_its_bounces(a):
+    a.due(20)
+    sending_health.count(WALL, sent=495, bounced=9)
+
+    def bounce_late(_: Mail) -> None:
+        a.clock.pass_(seconds=61)
+        if len(a.mailer.sent) == 11:
+            sending_health.count(a.clock(), bounced=1)
+
+    a.mailer.fails = bounce_late
+    assert a.run()["sent"] == 20
+    assert sending_health.recent_fates(a.clock(), None) == Fates(sent=515, bounced=10)
+
+
+def test_each_mail_is_counted_as_sent_once(a):
+    a.due(3)
+    a.run()
+    a.run()
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=3)
+
+
+def test_after_resuming_counting_starts_anew(a):
+    a.due(2)
+    sending_health.count(WALL, sent=20, bounced=10)
+    a.run()
+    a.clock.pass_(hours=2)
+    assert resume(a.clock())
+    sending_health.count(a.clock(), bounced=9)
+    assert a.run()["sent"] == 2
+    sending_health.count(a.clock(), bounced=1)
+    a.run()
+    stopped = sending_health.state().stopped
+    assert stopped
+    assert stopped.fates == Fates(sent=2, bounced=10)
+
+
+def test_a_run_that_counted_before_somebody_resumed_stops_nothing():
+    sending_health.count(WALL, bounced=10)
+    assert sending_health.stop(StopReason.BOUNCES, Fates(bounced=10), None, WALL)
+    assert resume(WALL + timedelta(hours=1))
+    assert not sending_health.stop(StopReason.BOUNCES, Fates(bounced=10), None, WALL + timedelta(hours=1))
+    assert sending_health.state().stopped is None
+
+
+def test_of_two_runs_the_first_says_since_when():
+    assert sending_health.stop(StopReason.BOUNCES, Fates(bounced=10), None, WALL)
+    assert not sending_health.stop(StopReason.COMPLAINTS, Fates(), None, WALL + timedelta(minutes=1))
+    stopped = sending_health.state().stopped
+    assert stopped
+    assert (stopped.reason, stopped.since) == (StopReason.BOUNCES, WALL)
+
+
+# ---- News of mail --------------------------------------------------------------------------------------
+
+
+def is_told(capsys: pytest.CaptureFixture[str]) -> bool:
+    return '"NoDeliveryEvents"' in capsys.readouterr().out
+
+
+def test_a_quarter_of_an_hour_without_any_event_is_told_by_every_run_until_one_comes(a, capsys):
+    a.due(1)
+    a.run()
+    a.clock.pass_(minutes=14, seconds=59)
+    a.run()
+    assert not is_told(capsys)
+    a.clock.pass_(seconds=1)
+    for _ in range(2):
+        a.run()
+        assert is_told(capsys)
+        a.clock.pass_(minutes=10)
+    sending_health.heard()
+    a.run()
+    assert not is_told(capsys)
+
+
+def test_runs_that_send_do_not_reset_the_clock_while_nothing_is_heard(a):
+    a.due(1)
+    a.run()
+    a.clock.pass_(minutes=10)
+    later = Practice(a.clock)
+    later.due(2)
+    assert later.run()["sent"] == 1
+    assert sending_health.state().silent_since == WALL
+
+
+def test_an_event_that_comes_while_the_run_still_goes_is_heard(a, capsys):
+    a.due(2)
+    a.mailer.fails = lambda _: sending_health.heard()
+    a.run()
+    a.clock.pass_(hours=1)
+    a.run()
+    assert not is_told(capsys)
+
+
+def test_news_is_expected_before_the_first_mail_leaves(a):
+    a.due(1)
+    seen = []
+    a.mailer.fails = lambda _: seen.append(sending_health.state().silent_since)
+    a.run()
+    assert seen == [WALL]
+
+
+def test_a_run_that_had_nothing_to_send_expects_no_news(a):
+    a.run()
+    assert sending_health.state().silent_since is None
+
+
+@pytest.mark.parametrize("refusal", [MailThrottled(), SendingStopped()])
+def test_a_run_of_which_no_mail_left_expects_no_news(a, refusal):
+    a.due(1)
+    a.mailer = raising(refusal)
+    a.run()
+    assert sending_health.state().silent_since is None
+
+
+def test_a_mail_that_may_have_left_is_expected_to_be_heard_of(a):
+    a.due(1)
+    a.mailer = raising(MailOutcomeUnknown())
+    a.run()
+    assert sending_health.state().silent_since == WALL
+
+
+def test_a_run_of_which_no_mail_left_forgets_nothing_of_an_earlier_one(a):
+    a.due(1)
+    a.run()
+    a.clock.pass_(minutes=10)
+    later = Practice(a.clock, raising(MailThrottled()))
+    later.due(2)
+    later.run()
+    assert sending_health.state().silent_since == WALL
+
+
+def raising(error: Exception) -> FakeMailer:
+    def fail(_: Mail) -> None:
+        raise error
+
+    return FakeMailer(fail)
+
+
+# ---- What Amazon SES refuses ---------------------------------------------------------------------------
+
+
+def test_a_paused_account_is_noted_with_its_first_moment_and_forgotten_once_it_may_send(a):
+    a.limits = None
+    for _ in range(2):
+        a.run()
+        assert sending_health.state().refused == Refused(WALL, Refusal.ACCOUNT_PAUSED)
+        a.clock.pass_(minutes=10)
+    a.limits = Limits(4, None)
+    a.run()
+    assert sending_health.state().refused is None
+
+
+def test_a_sender_that_ses_does_not_know_is_noted_until_a_mail_leaves(a):
+    a.due(1)
+    a.mailer = raising(SendingStopped())
+    a.run()
+    noted = Refused(WALL, Refusal.SENDER_REFUSED)
+    assert sending_health.state().refused == noted
+    a.clock.pass_(minutes=10)
+    a.run()
+    assert sending_health.state().refused == noted
+    a.mailer = FakeMailer()
+    assert a.run()["sent"] == 1
+    assert sending_health.state().refused is None
+
+
+def test_a_run_without_mail_says_nothing_of_a_sender_that_was_refused(a):
+    sending_health.note_refusal(Refusal.SENDER_REFUSED, WALL)
+    a.run()
+    assert sending_health.state().refused == Refused(WALL, Refusal.SENDER_REFUSED)
