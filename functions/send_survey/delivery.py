@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from functions.send_survey.pace import Pace
 from shared.domain.eligibility import ADDRESS_REST, REVIEW_PAUSE, Decision, Situation, Verdict, decide
-from shared.domain.identity import address_key, message_id, new_token
-from shared.domain.message import Message, MessageKind
+from shared.domain.identity import address_key, new_token
+from shared.domain.message import Message, MessageKind, MessageState
 from shared.domain.patient import Address, Patient
 from shared.mail import letters
 from shared.mail.mailer import (
@@ -17,7 +17,7 @@ from shared.mail.mailer import (
     MailOutcomeUnknown,
     MailRefused,
 )
-from shared.storage import activity, addresses, messages, patients, settings, surveys
+from shared.storage import addresses, messages, outcomes, patients, settings, surveys
 
 LEASE = timedelta(seconds=600)  # longer than the function's timeout: a lease that ran out has no living holder
 
@@ -68,7 +68,7 @@ def deliver(situation: Situation, sender: Sender) -> Result:
     if patient is None or situation.survey is None:
         raise ValueError("only a message with patient and survey is decided to be sent")
     token, token_hash = new_token(message.survey_id)
-    mail = _letter(situation, patient, token, sender.public_url)
+    mail = _letter(situation, patient, token, sender.public_url, sender.key)
     claim = messages.Claim(
         message=message,
         survey_version=situation.survey.version,
@@ -99,7 +99,7 @@ def deliver(situation: Situation, sender: Sender) -> Result:
         return _give_up(message, attempt)
     except MailNotSent as refusal:
         return _not_sent(claim, attempt, refusal)
-    _write_down(situation, sender.as_of)
+    outcomes.write_down(message, sender.as_of)
     # Last of all: a crash before this leaves `calling`, which ends as unknown, never as a second mail.
     messages.finish_call(message.message_id, attempt, ses_id, sender.as_of)
     return Result("sent")
@@ -150,47 +150,25 @@ def _refused(situation: Situation, sender: Sender) -> Result:
 
 
 def _give_up(message: Message, attempt: int) -> Result:
-    if not messages.give_up(message.message_id, attempt):
+    """It may have left; an event that has come meanwhile knows."""
+    if messages.give_up(message.message_id, attempt):
+        if message.kind is MessageKind.SURVEY:
+            surveys.mark_unsent(message.survey_id, "unknown")
+        return Result("unknown")
+    known = messages.get(message.message_id)
+    if known is None or known.attempt != attempt or known.delivery is None:
         return Result("deferred", "in_progress")
-    if message.kind is MessageKind.SURVEY:
-        surveys.mark_unsent(message.survey_id, "unknown")
-    return Result("unknown")
+    settled = outcomes.settle(known, sender_is_gone=True)
+    return Result("sent") if settled.state is MessageState.SENT else Result("failed", settled.reason)
 
 
-def _write_down(situation: Situation, as_of: datetime) -> None:
-    message, practice = situation.message, situation.practice
-    if message.kind is MessageKind.SURVEY:
-        surveys.mark_sent(message.survey_id, as_of)
-        if practice.reminder_after:
-            remind_at = as_of + practice.reminder_after
-            messages.create(
-                Message(
-                    message_id=message_id(message.survey_id, MessageKind.REMINDER),
-                    kind=MessageKind.REMINDER,
-                    patient_id=message.patient_id,
-                    survey_id=message.survey_id,
-                    clinic_id=message.clinic_id,
-                    touchpoint=message.touchpoint,
-                    occurred_at=remind_at,
-                    due_at=remind_at,
-                )
-            )
-    elif message.kind is MessageKind.REVIEW:
-        surveys.mark_invited(message.survey_id, as_of)
-    activity.note(
-        message.patient_id,
-        f"{message.kind}_sent",
-        as_of,
-        message.message_id,
-        survey_id=message.survey_id,
-        message_id=message.message_id,
-        detail=message.touchpoint,
-    )
-
-
-def _letter(situation: Situation, patient: Patient, token: str, public_url: str) -> Mail:
+def _letter(situation: Situation, patient: Patient, token: str, public_url: str, key: bytes) -> Mail:
     message, clinic = situation.message, situation.clinic
-    tags = {"message_id": message.message_id, "survey_id": message.survey_id}
+    tags = {
+        "message_id": message.message_id,
+        "survey_id": message.survey_id,
+        "recipient": address_key(key, patient.email),
+    }
     unsubscribe_link = f"{public_url}/u/{token}"
     if message.kind is MessageKind.REVIEW:
         return letters.review_request(

@@ -1,8 +1,11 @@
 """Patient mail: its kinds, its states, and the steps between them."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from shared.domain.delivery import Kind
 
 
 class MessageKind(StrEnum):
@@ -29,20 +32,29 @@ WITHDRAWN = "withdrawn"
 """The reason of a skipped message whose touchpoint the practice's records no longer show."""
 
 STEPS: dict[MessageState, frozenset[MessageState]] = {
-    MessageState.DUE: frozenset({MessageState.CLAIMED, MessageState.SKIPPED}),
+    MessageState.DUE: frozenset({MessageState.CLAIMED, MessageState.SKIPPED, MessageState.SENT}),
     MessageState.CLAIMED: frozenset(
-        {MessageState.CLAIMED, MessageState.CALLING, MessageState.DUE, MessageState.SKIPPED}
+        {MessageState.CLAIMED, MessageState.CALLING, MessageState.DUE, MessageState.SKIPPED, MessageState.SENT}
     ),
     MessageState.CALLING: frozenset({MessageState.SENT, MessageState.DUE, MessageState.FAILED, MessageState.UNKNOWN}),
-    MessageState.UNKNOWN: frozenset({MessageState.SENT}),
-    MessageState.SENT: frozenset(),
-    MessageState.FAILED: frozenset(),
+    MessageState.UNKNOWN: frozenset({MessageState.SENT, MessageState.FAILED}),
+    MessageState.SENT: frozenset({MessageState.FAILED}),
+    MessageState.FAILED: frozenset({MessageState.SENT}),
     MessageState.SKIPPED: frozenset({MessageState.DUE}),
 }
 """Every step a message may take; a claimed one whose lease ran out is claimed again, a calling one becomes unknown.
 
-Only a withdrawn one leaves `skipped`: its touchpoint came back before anything was sent.
+Only a withdrawn one leaves `skipped`: its touchpoint came back before anything was sent. To `sent`, from anywhere but
+`calling`, and from `sent` or `unknown` to `failed` only an event of the provider leads, which knows better.
 """
+
+SHARDS = tuple(f"due#{number:x}" for number in range(16))
+"""The list of what is due lies in so many parts, so that several senders can share it."""
+
+
+def shard_of(patient_id: str) -> str:
+    """Which part holds a patient's messages: all in one, since a newer touchpoint replaces an older one beside it."""
+    return SHARDS[hashlib.sha256(patient_id.encode()).digest()[0] % len(SHARDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +75,7 @@ class Message:
     ses_id: str = ""
     sent_at: datetime | None = None
     reason: str = ""
+    delivery: Kind | None = None  # what the provider's events say became of it, whatever its state
+    delivery_at: datetime | None = None
+    delivery_status: str = ""  # a bounce's enhanced status code
+    delivery_events: frozenset[str] = frozenset()  # the kinds of events that came

@@ -99,6 +99,7 @@ class Survey:
     token_hashes: frozenset[str] = frozenset()
     expires_at: datetime | None = None
     sent_at: datetime | None = None
+    delivered_at: datetime | None = None  # of its first mail that a mail server took
     unsent_reason: str = ""
     score: int | None = None
     category: Category | None = None

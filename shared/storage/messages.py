@@ -1,6 +1,7 @@
 """Patient mail, from due to settled. Every step names the state it starts from."""
 
 import hashlib
+import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +14,12 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from shared.domain.message import STEPS, WITHDRAWN, Message, MessageKind, MessageState
+from shared.domain.delivery import DeliveryEvent, Kind, outranks
+from shared.domain.message import SHARDS, STEPS, WITHDRAWN, Message, MessageKind, MessageState, shard_of
 from shared.domain.patient import Address, Patient
 from shared.storage.conditions import condition_failed, is_not, transaction_refused
 from shared.storage.models import AddressItem, MessageItem, PatientItem, SurveyItem, connection
 from shared.storage.patients import NOT_MERGED, pause_began_before
-
-DUE_SHARD = "due#0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def create(message: Message) -> bool:
         clinic_id=message.clinic_id,
         touchpoint=message.touchpoint,
         occurred_at=message.occurred_at,
-        due=DUE_SHARD,
+        due=shard_of(message.patient_id),
         due_at=message.due_at,
         state=message.state,
     )
@@ -88,9 +88,10 @@ def get_many(message_ids: Iterable[str]) -> dict[str, Message]:
     return {item.message_id: _to_message(item) for item in found}
 
 
-def due_until(moment: datetime) -> Iterator[DueMessage]:
+def due_until(moment: datetime, shards: Iterable[str] = SHARDS) -> Iterator[DueMessage]:
     """Everything not settled yet and due by then, earliest first, in one paged pass over the sparse index."""
-    for item in MessageItem.due_index.query(DUE_SHARD, MessageItem.due_at <= moment):
+    due = (MessageItem.due_index.query(shard, MessageItem.due_at <= moment) for shard in shards)
+    for item in heapq.merge(*due, key=lambda item: item.due_at):
         yield DueMessage(
             item.message_id,
             MessageKind(item.kind),
@@ -122,7 +123,7 @@ def revive(message: Message) -> bool:
     item = MessageItem
     changes: list[Action] = [
         item.state.set(MessageState.DUE),
-        item.due.set(DUE_SHARD),
+        item.due.set(shard_of(message.patient_id)),
         item.due_at.set(message.due_at),
         item.occurred_at.set(message.occurred_at),
         item.clinic_id.set(message.clinic_id),
@@ -135,10 +136,19 @@ def revive(message: Message) -> bool:
 
 
 def give_to(message_ids: Iterable[str], patient_id: str) -> None:
-    """Make the messages among these ids that exist the patient's, in whatever state they are; steps go on as ever."""
+    """Make the messages among these ids that exist the patient's, in whatever state they are; steps go on as ever.
+
+    What waits moves to the patient's shard, beside whatever else of theirs waits: its sender sees both.
+    """
+    item = MessageItem
     for message in get_many(message_ids).values():
-        if message.patient_id != patient_id:
-            _update(message.message_id, [MessageItem.patient_id.set(patient_id)], MessageItem.message_id.exists())
+        if message.patient_id == patient_id:
+            continue
+        changes: list[Action] = [item.patient_id.set(patient_id)]
+        waiting = [*changes, item.due.set(shard_of(patient_id))]
+        # It may be settled between the two, and leave the index; then it must not come back into it.
+        if not _update(message.message_id, waiting, item.due.exists()):
+            _update(message.message_id, changes, item.message_id.exists() & item.due.does_not_exist())
 
 
 def claim(claim: Claim) -> bool:
@@ -307,8 +317,60 @@ def fail(message_id: str, attempt: int, reason: str) -> bool:
 
 
 def give_up(message_id: str, attempt: int) -> bool:
-    """`calling → unknown`: it may have left, so it is never sent again."""
-    return _step(message_id, attempt, MessageState.CALLING, MessageState.UNKNOWN, _settled())
+    """`calling → unknown`: it may have left, so it is never sent again; False too if an event says more."""
+    untold: Condition = MessageItem.delivery.does_not_exist()
+    return _step(message_id, attempt, MessageState.CALLING, MessageState.UNKNOWN, _settled(), untold)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A message after an event of it was recorded, and whether it is the first of its kind for this message."""
+
+    message: Message
+    is_first: bool
+
+
+def record_delivery(event: DeliveryEvent) -> Recorded | None:
+    """Note what became of a message, in whatever state it is and in whatever order events come; None if it is gone.
+
+    The state stays: that is for `settle`. An event that comes again is not the first. That a sent message was sent is
+    no news and costs no write.
+    """
+    item = MessageItem
+    while (known := get(event.message_id)) is not None:
+        is_no_news = event.kind is Kind.SENT and known.state is MessageState.SENT
+        if event.kind in known.delivery_events or is_no_news:
+            return Recorded(known, False)
+        changes: list[Action] = [item.delivery_events.add({event.kind})]
+        if event.proves_it_left:
+            changes.append(item.ses_id.set(item.ses_id | event.ses_id))  # if there is none
+            changes.append(item.sent_at.set(item.sent_at | event.sent_at))
+        if outranks(event.kind, known.delivery):
+            changes.append(item.delivery.set(event.kind))
+            changes.append(item.delivery_at.set(event.at))
+            changes.append(item.delivery_status.set(event.status) if event.status else item.delivery_status.remove())
+        unchanged: Condition = (
+            item.delivery == known.delivery
+            if known.delivery
+            else item.message_id.exists() & item.delivery.does_not_exist()
+        )
+        stored = MessageItem(event.message_id)
+        # Refused where another event came first; each that does makes one kind fewer, so this ends.
+        if _update_item(stored, changes, unchanged & ~item.delivery_events.contains(event.kind)):
+            return Recorded(_to_message(stored), True)
+    return None
+
+
+def confirm(message: Message) -> bool:
+    """To `sent` by the word of an event, from the state in which the message was read."""
+    changes = [MessageItem.reason.remove(), *_settled()]
+    return _step(message.message_id, message.attempt, message.state, MessageState.SENT, changes)
+
+
+def reject(message: Message) -> bool:
+    """To `failed` by the word of an event, from the state in which the message was read."""
+    changes = [MessageItem.reason.set("refused"), *_settled()]
+    return _step(message.message_id, message.attempt, message.state, MessageState.FAILED, changes)
 
 
 def skip(message_id: str, attempt: int, reason: str, now: datetime) -> bool:
@@ -324,10 +386,19 @@ def _settled() -> list[Action]:
     return [MessageItem.due.remove(), MessageItem.lease_until.remove()]
 
 
-def _step(message_id: str, attempt: int, start: MessageState, end: MessageState, changes: list[Action]) -> bool:
+def _step(
+    message_id: str,
+    attempt: int,
+    start: MessageState,
+    end: MessageState,
+    changes: list[Action],
+    besides: Condition | None = None,
+) -> bool:
     if end not in STEPS[start]:
         raise ValueError(f"a message never goes from {start} to {end}")
     condition = (MessageItem.state == start) & (MessageItem.attempt == attempt)
+    if besides is not None:
+        condition &= besides
     if _update(message_id, [MessageItem.state.set(end), *changes], condition):
         return True
     # Our own write, retried by the SDK after its answer was lost, fails its condition: it did succeed.
@@ -365,4 +436,8 @@ def _to_message(item: MessageItem) -> Message:
         ses_id=item.ses_id or "",
         sent_at=item.sent_at,
         reason=item.reason or "",
+        delivery=Kind(item.delivery) if item.delivery else None,
+        delivery_at=item.delivery_at,
+        delivery_status=item.delivery_status or "",
+        delivery_events=frozenset(item.delivery_events or ()),
     )

@@ -210,6 +210,7 @@ class SurveyItem(Table):
     token_hashes = UnicodeSetAttribute(null=True)
     expires_at = InstantAttribute(null=True)
     sent_at = InstantAttribute(null=True)
+    delivered_at = InstantAttribute(null=True)
     unsent_reason = UnicodeAttribute(null=True)
     score = NumberAttribute(null=True)
     category = UnicodeAttribute(null=True)
@@ -267,6 +268,10 @@ class MessageItem(Table):
     ses_id = UnicodeAttribute(null=True)
     sent_at = InstantAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    delivery = UnicodeAttribute(null=True)
+    delivery_at = InstantAttribute(null=True)
+    delivery_status = UnicodeAttribute(null=True)
+    delivery_events = UnicodeSetAttribute(null=True)
 
 
 class AddressItem(Table):
@@ -280,7 +285,9 @@ class AddressItem(Table):
     last_patient_id = UnicodeAttribute(null=True)
     last_message_id = UnicodeAttribute(null=True)
     bounced = BooleanAttribute(null=True)
+    bounced_at = InstantAttribute(null=True)
     complained = BooleanAttribute(null=True)
+    complained_at = InstantAttribute(null=True)
 
 
 class ScoresItem(Table):

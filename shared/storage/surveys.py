@@ -113,6 +113,26 @@ def mark_sent(survey_id: str, sent_at: datetime) -> None:
     )
 
 
+def mark_delivered(survey_id: str, at: datetime) -> None:
+    """Note when a mail of the survey was delivered; the first moment stays."""
+    _update(
+        survey_id,
+        [SurveyItem.delivered_at.set(at), *_changed()],
+        SurveyItem.survey_id.exists() & SurveyItem.delivered_at.does_not_exist(),
+    )
+
+
+def mark_rejected(survey_id: str) -> None:
+    """Note that the provider threw the survey's mail away after it had taken it; nothing if it was answered."""
+    _update(
+        survey_id,
+        [SurveyItem.sent_at.remove(), SurveyItem.unsent_reason.set("refused"), *_changed()],
+        SurveyItem.survey_id.exists()
+        & SurveyItem.version.does_not_exist()
+        & (SurveyItem.unsent_reason.does_not_exist() | (SurveyItem.unsent_reason != "refused")),
+    )
+
+
 def mark_invited(survey_id: str, at: datetime) -> None:
     """Note when the patient was asked for a public review; the first moment stays."""
     _update(
@@ -165,7 +185,7 @@ def counting(survey: Survey, counted: Counted | None) -> dict[str, Any]:
     """
     values = {":revision": {"N": str(survey.revision)}}
     if counted:
-        values[":counted"] = {"S": _memory(counted)}
+        values[":counted"] = {"S": memory(counted)}
     set_, remove = (["counted = :counted"], ["uncounted"]) if counted else ([], ["counted", "uncounted"])
     if counted != survey.counted:
         set_.append("revision = :next")
@@ -190,15 +210,16 @@ def counting(survey: Survey, counted: Counted | None) -> dict[str, Any]:
 _DEFAULTS = {field.name: field.default for field in fields(Counted) if field.default is not MISSING}
 
 
-def _memory(counted: Counted) -> str:
-    """Without what has its default: it is written each time with the survey."""
+def memory(counted: Counted) -> str:
+    """The facts as they are kept: without what has its default, since they are written each time with the survey."""
     facts = asdict(counted)
     said = {name: value for name, value in facts.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
     return json.dumps(said, separators=(",", ":"))
 
 
-def _to_counted(memory: dict[str, Any]) -> Counted:
-    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in memory.items()}
+def to_counted(kept: dict[str, Any]) -> Counted:
+    """The facts as they were kept."""
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     return Counted(**facts)
 
 
@@ -241,6 +262,7 @@ def to_survey(item: SurveyItem) -> Survey:
         token_hashes=frozenset(item.token_hashes or ()),
         expires_at=item.expires_at,
         sent_at=item.sent_at,
+        delivered_at=item.delivered_at,
         unsent_reason=item.unsent_reason or "",
         score=None if item.score is None else int(item.score),
         category=Category(item.category) if item.category else None,
@@ -251,7 +273,7 @@ def to_survey(item: SurveyItem) -> Survey:
         pending_reaction=item.pending_reaction or "",
         answers=tuple(_answers(item)),
         revision=int(item.revision or 0),
-        counted=_to_counted(counted) if counted else None,
+        counted=to_counted(counted) if counted else None,
         review_invited_at=item.review_invited_at,
         former_patient_ids=frozenset(item.former_patient_ids or ()),
     )

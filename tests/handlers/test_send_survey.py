@@ -104,7 +104,8 @@ def test_the_tags_of_a_mail_are_ids_that_ses_accepts(mailer):
     a_due_survey()
     run(mailer=mailer)
     tags = mailer.sent[0].tags
-    assert tags == {"message_id": f"{survey_id()}-survey", "survey_id": survey_id()}
+    key = address_key(hash_key(), "p0@example.com")
+    assert tags == {"message_id": f"{survey_id()}-survey", "survey_id": survey_id(), "recipient": key}
 
 
 def test_nothing_is_sent_before_it_is_due():

@@ -1,0 +1,1 @@
+"""Events of Amazon SES: what became of each mail."""

@@ -1,0 +1,51 @@
+"""What one delivery event means for the address, the message, the survey and the patient."""
+
+from shared.domain.delivery import DeliveryEvent, Kind
+from shared.domain.message import MessageKind
+from shared.observability import count, log, warn
+from shared.storage import activity, addresses, messages, outcomes, patients, surveys
+
+
+def track(event: DeliveryEvent) -> bool:
+    """Mark the address at once, then settle the message; False if the event is of no message that is there.
+
+    Each step is done again when the event comes again, so that a crash in between loses none.
+    """
+    _mark_address(event)
+    if event.is_to_staff:
+        log("staff_mail", kind=event.kind, message_id=event.message_id)
+        return False
+    recorded = messages.record_delivery(event) if event.message_id else None
+    if recorded:
+        message = outcomes.settle(recorded.message)
+        if message.kind is not MessageKind.REVIEW and message.delivery in (Kind.DELIVERED, Kind.COMPLAINED):
+            surveys.mark_delivered(message.survey_id, message.delivery_at or event.at)
+    if event.kind is Kind.COMPLAINED:
+        _end_all_mail(event, recorded.message.patient_id if recorded else "")
+    log("mail_tracked", kind=event.kind, message_id=event.message_id, survey_id=event.survey_id)
+    return recorded is not None
+
+
+def _mark_address(event: DeliveryEvent) -> None:
+    """The tag names the address, so nothing need be looked up and the sender need not have finished."""
+    if not event.recipient:
+        return
+    if event.is_bad_address:
+        addresses.mark_bounced(event.recipient, event.at)
+    if event.kind is Kind.COMPLAINED:
+        addresses.mark_complained(event.recipient, event.at)
+    if event.is_to_staff and event.kind is Kind.DELIVERED:
+        addresses.mark_reached(event.recipient)
+    if event.is_to_staff and event.kind in (Kind.BOUNCED, Kind.COMPLAINED, Kind.REJECTED):
+        count("StaffAddressFails")
+        warn("staff_address_fails", kind=event.kind, message_id=event.message_id)
+
+
+def _end_all_mail(event: DeliveryEvent, patient_id: str) -> None:
+    """A complaint is about the practice, not about one address of the patient's."""
+    if not patient_id and event.survey_id:
+        survey = surveys.get(event.survey_id)
+        patient_id = survey.patient_id if survey else ""
+    if patient_id:
+        patients.opt_out(patient_id)
+        activity.note(patient_id, "complained", event.at, event.message_id, survey_id=event.survey_id)
