@@ -8,6 +8,7 @@ from functions.serve_dashboard.choices import Choice, Option, filters_of, read_c
 from functions.serve_dashboard.figures import Figures, Ranking, read_figures
 from functions.serve_dashboard.newer import newer_answers
 from functions.serve_dashboard.pages import at, page
+from functions.serve_dashboard.sending import RESUMED, troubles
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.period import Period, Span, quarter_of
 from shared.domain.score import Category
@@ -60,6 +61,8 @@ def overview(request: Request, staff: Staff) -> Response:
         staff,
         "overview.html",
         title="Overview",
+        troubles=troubles(request, staff),
+        resumed=request.query("done") == RESUMED,
         choice=choice,
         period=period,
         filters=filters,

@@ -40,6 +40,7 @@ ROUTES = (
     Route("GET", "/static/{name}", NOBODY_YET, "static_files:serve"),
     Route("GET", "/", ADMINS, "overview:overview", menu="Overview"),
     Route("GET", "/", THERAPISTS, "therapist:own_figures", menu="My figures"),
+    Route("POST", "/sending/resume", OWNERS, "sending:resume"),
     Route("GET", "/comments", ADMINS, "comments:list_comments", menu="Comments"),
     Route("POST", "/comments/{survey_id}/praise", ADMINS, "comments:pass_on"),
     Route("GET", "/cases", ADMINS, "cases:overview", menu="Cases", badge="cases:waiting"),
