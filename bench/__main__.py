@@ -14,16 +14,14 @@ from bench import report
 from bench.figure import Figure
 
 # In the order of the document. Each is a module of this package with `measure() -> list[Figure]`.
-BENCHMARKS: tuple[str, ...] = ()
+BENCHMARKS: tuple[str, ...] = ("journey",)
 SECONDS_EACH = 240
 
 
 def main() -> int:
     """What `make bench` does; the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m bench")
-    arguments.add_argument(
-        "only", nargs="*", choices=[[], *BENCHMARKS], help="these benchmarks (all, if none is named)"
-    )
+    arguments.add_argument("only", nargs="?", choices=BENCHMARKS, help="this benchmark alone")
     arguments.add_argument("--measure", metavar="NAME", help=argparse.SUPPRESS)  # what the process of one is told
     chosen = arguments.parse_args()
     if chosen.measure:

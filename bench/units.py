@@ -55,6 +55,11 @@ class Request:
     read: float = 0
     failed: bool = False
 
+    @property
+    def name(self) -> str:
+        """Operation and tables, as they are counted."""
+        return f"{self.operation} {' '.join(sorted(self.tables))}"
+
 
 def item_size(item: Item) -> int:
     """Bytes that count for an item: names and values."""
@@ -92,6 +97,11 @@ class Meter:
         client.meta.events.register("provide-client-params.dynamodb", self._before)
         client.meta.events.register("after-call.dynamodb", self._after)
 
+    def detach(self, client: Any) -> None:
+        """Listen no longer."""
+        client.meta.events.unregister("provide-client-params.dynamodb", self._before)
+        client.meta.events.unregister("after-call.dynamodb", self._after)
+
     @property
     def calls(self) -> int:
         """How many requests were made."""
@@ -109,7 +119,7 @@ class Meter:
 
     def by_operation(self) -> Counter[str]:
         """How many requests of each kind to which tables."""
-        return Counter(f"{request.operation} {' '.join(request.tables)}" for request in self.requests)
+        return Counter(request.name for request in self.requests)
 
     def clear(self) -> None:
         """Start again from nothing."""
