@@ -66,7 +66,11 @@ def write(
     written = reach_out(case, attempt)
     if not cases.write(written, case):
         raise Changed
-    tags = {"survey_id": case.survey_id, "message_id": f"{case.survey_id}-outreach"}
+    tags = {
+        "survey_id": case.survey_id,
+        "message_id": f"{case.survey_id}-outreach",
+        "recipient": address_key(hash_key(), patient.email),
+    }
     try:
         (mailer or _mailer()).send(outreach(practice(), staff, patient, subject, text, tags))
     except MailNotSent as refusal:

@@ -1,5 +1,6 @@
 """What Amazon SES tells of a mail after it took it, and what follows for the message, its address and its patient."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,12 @@ class DeliveryEvent:
 
 STAFF = "staff-"
 """Begins the recipient tag of mail to the staff."""
+
+
+def staff_key(email: str) -> str:
+    """What an address of the staff's is known under: no secret, for those who mail the staff hold no key."""
+    return STAFF + hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
+
 
 _KINDS = {
     "Send": Kind.SENT,

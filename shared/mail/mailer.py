@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, Protocol
 
+from shared.config import setting
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as its reader sees it; `tags` name message and survey for delivery events, never a person."""
+    """One mail as its reader sees it; `tags` name message, survey and address by ids for delivery events."""
 
     sender: str
     to: tuple[str, ...]
@@ -33,9 +35,19 @@ class MailNotSent(Exception):
 
 
 class MailThrottled(MailNotSent):
-    """Too fast or over the day's quota: the same mail may be sent later."""
+    """Too fast: the same mail may be sent in a moment."""
 
     reason = "throttled"
+
+
+class QuotaReached(MailNotSent):
+    """The account's quota of 24 hours is used up: the same mail may be sent when some of them have passed."""
+
+    reason = "quota"
+
+
+class MailOutOfReach(MailThrottled):
+    """SES did not even take up the connection: the same mail may be sent later."""
 
 
 class RecipientNotVerified(MailNotSent):
@@ -73,13 +85,15 @@ _STOPPED = {
     "SignatureDoesNotMatch",
 }
 _REFUSED = {"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"}
+CONNECTIONS = 128  # kept open; a run has no more threads
 
 
 class SesMailer:
     """Amazon SES: one call a mail, retries off, so that no mail leaves twice."""
 
     def __init__(self, client: Any = None) -> None:
-        """Connections are fresh: a mailer lives for one run."""
+        """Connections are fresh: a mailer lives for one run. Whatever it sends, events tell what became of it."""
+        self._events = setting("CONFIGURATION_SET")
         self._client = client or ses_client()
 
     def send(self, mail: Mail) -> str:
@@ -102,11 +116,12 @@ class SesMailer:
                     }
                 },
                 EmailTags=[{"Name": name, "Value": value} for name, value in mail.tags.items()],
+                ConfigurationSetName=self._events,
             )
         except ClientError as error:
             raise _translate(error, mail) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
-            raise MailThrottled("SES could not be reached") from error
+            raise MailOutOfReach("SES could not be reached") from error
         except BotoCoreError as error:
             raise MailOutcomeUnknown(type(error).__name__) from error
         return str(answer["MessageId"])
@@ -117,7 +132,9 @@ def ses_client() -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=50)
+    config = Config(
+        retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=CONNECTIONS
+    )
     return boto3.session.Session().client("sesv2", config=config)
 
 
@@ -126,7 +143,8 @@ def _translate(error: Any, mail: Mail) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     text = error.response.get("Error", {}).get("Message", "")
     if code in _THROTTLED or status == 429:
-        return MailThrottled(code)
+        # One code for both; SES's text is "Maximum sending rate exceeded" or "Daily message quota exceeded".
+        return QuotaReached(code) if "daily" in text.lower() else MailThrottled(code)
     if code == "MessageRejected" and "not verified" in text:
         return _unverified(text, mail)
     if code in _STOPPED:

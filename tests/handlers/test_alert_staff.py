@@ -150,8 +150,8 @@ def test_the_clinics_admins_are_told_and_the_person_is_named_only_on_request(
     choose(ALERT_DETAIL="full")
     answered(stream, sent(survey_id(1)), 4, "Cold feet")
     stream.deliver()
-    minimal, full = mailer.sent
-    assert minimal.to == full.to == ("n@example.com", "m@example.com")
+    assert [mail.to for mail in mailer.sent] == 2 * [("n@example.com",), ("m@example.com",)]
+    minimal, full = mailer.to("m@example.com")
     assert "North Clinic" in minimal.text
     assert not [word for word in ("Okafor", "Cold", "ada@example.com") if word in minimal.text + minimal.html]
     assert not [word for word in ("Okafor", "Cold feet", "ada@example.com", "10:00 EST") if word not in full.text]
@@ -333,8 +333,8 @@ def test_the_clinical_leads_hear_of_words_that_may_concern_safety_and_of_nothing
     answered(stream, sent(survey_id(1)), 2, "Rude")
     answered(stream, sent(survey_id(2)), 10, "I slipped on the wet floor")
     stream.deliver()
-    (mail,) = mailer.to("lead@riverside.example.com")
-    assert mail.to == ("lead@riverside.example.com", ADMIN)
+    assert len(mailer.to("lead@riverside.example.com")) == 1
+    assert len(mailer.to(ADMIN)) == 2
 
 
 def test_a_passive_whose_words_may_concern_safety_is_told_at_once_and_not_again(

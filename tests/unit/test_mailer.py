@@ -64,6 +64,12 @@ def test_headers_tags_and_both_bodies_reach_ses():
     assert call["Destination"] == {"ToAddresses": ["ada@example.com"]}
 
 
+def test_every_mail_goes_out_under_the_set_whose_events_tell_what_became_of_it():
+    ses = FakeSes()
+    SesMailer(ses).send(MAIL)
+    assert ses.calls[0]["ConfigurationSetName"] == "mail-events"
+
+
 def test_ses_is_called_once_and_never_retried():
     config = ses_client().meta.config
     assert config.retries["total_max_attempts"] == 1
