@@ -1,16 +1,21 @@
 """What one delivery event means for the address, the message, the survey and the patient."""
 
+from datetime import datetime
+
 from shared.domain.delivery import DeliveryEvent, Kind
-from shared.domain.message import MessageKind
+from shared.domain.message import MessageKind, MessageState
 from shared.observability import count, log, warn
-from shared.storage import activity, addresses, messages, outcomes, patients, surveys
+from shared.storage import activity, addresses, messages, outcomes, patients, sending_health, surveys
+from shared.storage.messages import Recorded
 
 
-def track(event: DeliveryEvent) -> bool:
+def track(event: DeliveryEvent, now: datetime) -> bool:
     """Mark the address at once, then settle the message; False if the event is of no message that is there.
 
-    Each step is done again when the event comes again, so that a crash in between loses none.
+    Each step is done again when the event comes again, so that a crash in between loses none, but for the counts by
+    which sending stops itself: those may miss one.
     """
+    sending_health.heard()
     _mark_address(event)
     if event.is_to_staff:
         log("staff_mail", kind=event.kind, message_id=event.message_id)
@@ -18,12 +23,23 @@ def track(event: DeliveryEvent) -> bool:
     recorded = messages.record_delivery(event) if event.message_id else None
     if recorded:
         message = outcomes.settle(recorded.message)
+        _count(event, recorded, message.state, now)
         if message.kind is not MessageKind.REVIEW and message.delivery in (Kind.DELIVERED, Kind.COMPLAINED):
             surveys.mark_delivered(message.survey_id, message.delivery_at or event.at)
     if event.kind is Kind.COMPLAINED:
         _end_all_mail(event, recorded.message.patient_id if recorded else "")
     log("mail_tracked", kind=event.kind, message_id=event.message_id, survey_id=event.survey_id)
     return recorded is not None
+
+
+def _count(event: DeliveryEvent, recorded: Recorded, state: MessageState, now: datetime) -> None:
+    """What the sender could not count: that a mail of unknown outcome left, and what became of those that did."""
+    sending_health.count(
+        now,
+        sent=int(recorded.message.state is MessageState.UNKNOWN and state is MessageState.SENT),
+        bounced=int(recorded.is_first and event.kind is Kind.BOUNCED),
+        complained=int(recorded.is_first and event.kind is Kind.COMPLAINED),
+    )
 
 
 def _mark_address(event: DeliveryEvent) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from functions.send_survey.handler import handler
 from functions.send_survey.pace import Limits
+from functions.track_delivery.handler import handler as track_delivery
 from shared.domain.clock import format_instant
 from shared.domain.message import MessageState
 from shared.domain.sending_health import Fates, Refusal, Refused, StopReason
@@ -309,3 +310,72 @@ def test_a_run_without_mail_says_nothing_of_a_sender_that_was_refused(a):
     sending_health.note_refusal(Refusal.SENDER_REFUSED, WALL)
     a.run()
     assert sending_health.state().refused == Refused(WALL, Refusal.SENDER_REFUSED)
+
+
+# ---- What delivery events count ------------------------------------------------------------------------
+
+
+def an_event(a: Practice, type_: str, letter: str = "a", **fields: str) -> None:
+    """One event of Amazon SES about the survey mail of the patient with this letter."""
+    event = {
+        "type": type_,
+        "at": format_instant(a.clock()),
+        "sent_at": format_instant(WALL),
+        "ses_id": "ses-1",
+        "message_id": f"{letter * 26}-survey",
+        "survey_id": letter * 26,
+        "recipient": letter * 26,
+        **fields,
+    }
+    track_delivery(event, None, now=a.clock)
+
+
+def bounce(a: Practice, letter: str = "a", **fields: str) -> None:
+    an_event(a, "Bounce", letter, **{"bounce_type": "Permanent", "bounce_status": "5.1.1", **fields})
+
+
+def test_ten_bounces_of_ten_mails_stop_what_is_due_next(a):
+    a.due(11)
+    a.limits = Limits(4, 10)
+    assert a.run()["sent"] == 10
+    for mail in a.mailer.sent:
+        bounce(a, mail.tags["survey_id"][0])
+    assert a.run()["deferred"] == {"too_many_bounces": 1}
+    assert len(a.mailer.sent) == 10
+
+
+def test_a_bounce_or_complaint_that_is_told_twice_counts_once(a):
+    a.due(1)
+    a.run()
+    for _ in range(2):
+        bounce(a)
+        an_event(a, "Complaint", complaint_type="abuse")
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=1, bounced=1, complained=1)
+
+
+def test_a_full_mailbox_a_delay_and_a_bounce_of_the_staff_count_for_nothing(a):
+    a.due(1)
+    a.run()
+    bounce(a, bounce_type="Transient", bounce_status="4.2.2")
+    an_event(a, "DeliveryDelay")
+    bounce(a, message_id="", recipient="staff-" + "0" * 32)
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=1)
+
+
+def test_a_mail_of_unknown_outcome_counts_as_sent_once_an_event_says_so(a):
+    a.due(1)
+    a.mailer = raising(MailOutcomeUnknown())
+    a.run()
+    assert sending_health.recent_fates(WALL, None) == Fates()
+    for type_ in ("Send", "Delivery", "Delivery"):
+        an_event(a, type_)
+    assert a.states() == [MessageState.SENT]
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=1)
+
+
+@pytest.mark.parametrize("recipient", ["a" * 26, "staff-" + "0" * 32])
+def test_an_event_about_any_mail_is_news(a, recipient):
+    a.due(1)
+    a.run()
+    an_event(a, "Delivery", message_id="", survey_id="", recipient=recipient)
+    assert sending_health.state().silent_since is None
