@@ -18,13 +18,12 @@ from local.sample_answers import an_answer
 from local.stack import Stack
 from shared.domain.aggregate import FUNNEL, histogram
 from shared.domain.clock import format_instant
-from shared.domain.message import MessageKind
+from shared.domain.message import SHARDS, MessageKind
 from shared.domain.patient import Language
 from shared.domain.score import classify
 
 SHOWN = timedelta(days=90)
 MOST_ANSWERS = 50
-DUE_SHARD = "due#0"  # as shared.storage.messages has it, which only opens inside a function's environment
 _HAPPINESS = (0.68, 0.17)  # a little unhappier than the sample practice, so that an alert is seen soon
 _REACTION_SECONDS = 5.0
 _SURVEY_LINK = re.compile(r"https?://\S+?/s/([a-z2-7]{26})[a-z2-7]{26}")
@@ -207,13 +206,16 @@ class Desk:
         return (item for page in pages for item in page["Items"])
 
     def _due(self) -> Counter[str]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self.stack.tables["MessagesTable"],
-            IndexName="due",
-            KeyConditionExpression="due = :due AND due_at <= :now",
-            ExpressionAttributeValues={":due": {"S": DUE_SHARD}, ":now": {"S": format_instant(self.clock())}},
-        )
-        return Counter(item["kind"]["S"] for page in pages for item in page["Items"])
+        found = Counter[str]()
+        for shard in SHARDS:
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self.stack.tables["MessagesTable"],
+                IndexName="due",
+                KeyConditionExpression="due = :due AND due_at <= :now",
+                ExpressionAttributeValues={":due": {"S": shard}, ":now": {"S": format_instant(self.clock())}},
+            )
+            found.update(item["kind"]["S"] for page in pages for item in page["Items"])
+        return found
 
 
 def _told(result: Mapping[str, Any]) -> list[str]:

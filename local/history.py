@@ -6,6 +6,7 @@ are dropped; the staff were told of every past detractor then, so nobody is told
 """
 
 import heapq
+import itertools
 import json
 import random
 import sys
@@ -20,6 +21,7 @@ from functions.alerts.send_digest.digest import send_digests
 from functions.send_survey.delivery import Sender
 from functions.send_survey.pace import Limits, Pace
 from functions.send_survey.run import send_due
+from functions.send_survey.senders import Part
 from local.sample_answers import Reply, reply
 from local.sample_cases import steps
 from local.sample_practice import CLINIC_BY_ID, PRACTICE_ZONE, RUN_HOURS, SEED, SamplePractice, generate, past_runs
@@ -107,11 +109,11 @@ class History:
             as_of=moment,
             now=lambda: moment,
             mailer=self._mailer,
-            pace=Pace(RATE, lambda: 0.0, lambda _: None),
+            pace=Pace(RATE, itertools.count().__next__, lambda _: None),  # a second goes by with every look
             public_url=setting("PUBLIC_URL"),
             key=hash_key(),
         )
-        send_due(sender, Limits(RATE, None), lambda: True, lambda: True, lambda _: "")
+        send_due(sender, Part(0, 1, Limits(RATE, None)), lambda: True, lambda: True, lambda _: "")
         mails = self._mailer.take()
         asked = surveys.get_many(mail.tags["survey_id"] for mail in mails)
         for mail in mails:

@@ -94,7 +94,8 @@ def deliver(situation: Situation, sender: Sender) -> Result:
         messages.give_back(claim)
         return Result("deferred", "patient_changed")
     try:
-        ses_id = sender.mailer.send(mail)
+        with sender.pace.place():
+            ses_id = sender.mailer.send(mail)
     except MailOutcomeUnknown:
         return _give_up(message, attempt)
     except MailNotSent as refusal:

@@ -1,13 +1,16 @@
 """Scheduled: send the patient mail that is due: surveys, reminders, review requests."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from functions.send_survey.delivery import Sender
 from functions.send_survey.pace import Limits, Pace, account_limits
-from functions.send_survey.run import Tally, send_due
+from functions.send_survey.run import MAX_THREADS, Tally, send_due
+from functions.send_survey.senders import number_of, run_name, share_out, told
 from functions.send_survey.watch import Watch
 from shared.config import setting
 from shared.domain.clock import format_instant, scheduled_time
@@ -16,7 +19,6 @@ from shared.mail.mailer import Mailer, SesMailer, ses_client
 from shared.observability import entry_point, log
 from shared.storage import settings
 
-RUN = "send_survey"
 LOCK_SECONDS, RENEW_SECONDS, LAST_SECONDS = 60, 15, 40
 
 
@@ -27,38 +29,52 @@ def handler(
     *,
     mailer: Mailer | None = None,
     limits: Callable[[], Limits | None] = lambda: account_limits(ses_client()),
+    start: Callable[[dict[str, Any]], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    most_at_once: int = MAX_THREADS,
 ) -> dict[str, Any]:
     """Send what is due at the event's `time`, each message at most once; a second run at the same time does nothing."""
-    as_of, holder = scheduled_time(event), context.aws_request_id
-    if not _lock(holder, now()):
-        log("already_running", run=RUN, as_of=format_instant(as_of))
+    as_of, run = scheduled_time(event), run_name(number_of(event))
+    lock = partial(_lock, run, context.aws_request_id)
+    if not lock(now()):
+        log("already_running", run=run, as_of=format_instant(as_of))
         return Tally().summary()
     try:
-        allowed, watch = limits(), Watch(now)
+        part = told(event) if number_of(event) else share_out(event, limits(), start or partial(_start, context))
+        watch = Watch(now)
         watch.begin()
         sender = Sender(
             as_of=as_of,
             now=now,
             mailer=mailer or SesMailer(),
-            pace=Pace(allowed.rate if allowed else 1, time.monotonic, time.sleep),
+            pace=Pace(part.limits.rate if part.limits else 1, time.monotonic, time.sleep),
             public_url=setting("PUBLIC_URL"),
             key=hash_key(),
         )
-        tally = send_due(sender, allowed, _renewal(holder, now), lambda: _has_time(context), watch.why_stop)
-        watch.end(tally, may_send=allowed is not None)
+        keep_lock = _renewal(lock, now)
+        tally = send_due(sender, part, keep_lock, lambda: _has_time(context), watch.why_stop, most_at_once)
+        watch.end(tally, may_send=part.limits is not None)
     finally:
-        settings.release_run(RUN, holder)
+        settings.release_run(run, context.aws_request_id)
     summary = tally.summary()
-    log("run_finished", run=RUN, as_of=format_instant(as_of), **summary)
+    log("run_finished", run=run, as_of=format_instant(as_of), **summary)
     return summary
 
 
-def _lock(holder: str, moment: datetime) -> bool:
-    return settings.acquire_run(RUN, holder, moment, moment + timedelta(seconds=LOCK_SECONDS))
+def _start(context: Any, event: dict[str, Any]) -> None:
+    """Run this function once more beside itself: one level deep, since only the schedule's event makes it do so."""
+    import boto3
+
+    boto3.client("lambda").invoke(
+        FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event)
+    )
 
 
-def _renewal(holder: str, now: Callable[[], datetime]) -> Callable[[], bool]:
+def _lock(run: str, holder: str, moment: datetime) -> bool:
+    return settings.acquire_run(run, holder, moment, moment + timedelta(seconds=LOCK_SECONDS))
+
+
+def _renewal(lock: Callable[[datetime], bool], now: Callable[[], datetime]) -> Callable[[], bool]:
     """Keep the lock while messages are being claimed; False once another run has taken it."""
     renewed = now()
 
@@ -68,7 +84,7 @@ def _renewal(holder: str, now: Callable[[], datetime]) -> Callable[[], bool]:
         if moment - renewed < timedelta(seconds=RENEW_SECONDS):
             return True
         renewed = moment
-        return _lock(holder, moment)
+        return lock(moment)
 
     return keep
 

@@ -4,13 +4,14 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from functions.send_survey.delivery import Result, Sender, deliver, settle
 from functions.send_survey.pace import Limits
+from functions.send_survey.senders import Part
 from shared.domain.eligibility import Situation, Verdict, decide, superseded
 from shared.domain.identity import address_key
 from shared.domain.settings import Clinic
@@ -20,9 +21,9 @@ from shared.storage.messages import DueMessage
 from shared.storage.settings import practice
 
 PAGE = 100  # DynamoDB's most for one BatchGetItem
-SECONDS_A_MESSAGE = 0.25  # claim, call and the writes around it: with the rate, this gives the number of threads
-MAX_THREADS = 32
-MAX_THROTTLES = 5
+FIRST_GUESS = 0.15  # seconds that one message takes: claim, call and the writes around it
+MAX_THREADS = 128  # as many as the clients have connections
+LATE, EARLY = 0.02, 0.06  # seconds before its turn that a message should be ready: at least, and not much more
 
 
 @dataclass
@@ -55,50 +56,71 @@ class Tally:
 
 def send_due(
     sender: Sender,
-    limits: Limits | None,
+    part: Part,
     keep_lock: Callable[[], bool],
     has_time: Callable[[], bool],
     why_stop: Callable[[int], str],
+    most_at_once: int = MAX_THREADS,
 ) -> Tally:
-    """Decide about every due message and send what may be sent; each is looked at once.
+    """Decide about every due message of the part and send what may be sent; each is looked at once.
 
     `why_stop` is asked just before each mail, with how many were sent by then: the reason to send none, or nothing.
+    What is left when the run has to stop is not even read: there may be very much of it.
 
     Every thread has ended when this returns or raises: a frozen environment must not thaw hours later and send.
     """
     tally = Tally()
-    due, upcoming = _split(messages.due_until(sender.as_of + practice().survey_delay), sender.as_of)
+    due, upcoming = _split(messages.due_until(sender.as_of + practice().survey_delay, part.shards), sender.as_of)
     clinics = _Clinics()
     replaced = superseded(itertools.chain(due, upcoming), sender.as_of, lambda clinic_id: clinics[clinic_id].zone)
-    stop = _why_not_now(limits)
-    left = limits.allowance if limits else 0
-    threads = min(MAX_THREADS, max(1, math.ceil((limits.rate if limits else 1) * SECONDS_A_MESSAGE)))
+    due = _in_window(due, clinics, sender, tally)
+    stop = _why_not_now(part.limits)
+    rate, left = (part.limits.rate, part.limits.allowance) if part.limits else (1, 0)
+    most = max(1, min(most_at_once, int(rate)))
+    hands = min(most, math.ceil(rate * FIRST_GUESS))
     running: set[Future[Result]] = set()
 
     def collect(until: int) -> None:
-        nonlocal running, stop
+        nonlocal running, stop, hands
         while len(running) > until:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 tally.add(future.result())
-            stop = stop or _why_refused(tally)
+                hands = _hands(hands, most, sender.pace.lead, rate)
+            stop = stop or _why_refused(tally, sender)
 
-    with ThreadPoolExecutor(threads) as pool:
-        for situation in _situations(due, replaced, clinics, sender, tally):
-            decision = decide(situation, sender.as_of, sender.now())
-            if decision.verdict is not Verdict.SEND:
-                tally.add(_guarded(settle, situation, decision, sender))
-                continue
+    with ThreadPoolExecutor(most + 1) as pool:
+        for number, situation in enumerate(_situations(due, replaced, clinics, sender, pool)):
             stop = stop or ("" if has_time() else "out_of_time") or ("" if keep_lock() else "lock_lost")
-            reason = stop or ("quota" if left == 0 else "") or why_stop(tally.outcomes["sent"])
-            if reason:
-                tally.add(Result("deferred", reason))
-                continue
-            left = None if left is None else left - 1
-            running.add(pool.submit(_guarded, deliver, situation, sender))
-            collect(until=2 * threads)
+            stop = stop or ("quota" if left == 0 else "")
+            decision = decide(situation, sender.as_of, sender.now()) if situation and not stop else None
+            if decision and decision.verdict is Verdict.SEND:
+                stop = why_stop(tally.outcomes["sent"])
+            if stop:
+                tally.add(Result("deferred", stop), times=len(due) - number)
+                break
+            if situation is None or decision is None:  # erased between the index and here
+                tally.add(Result("skipped", "erased"))
+            elif decision.verdict is not Verdict.SEND:
+                tally.add(_guarded(settle, situation, decision, sender))
+            else:
+                left = None if left is None else left - 1
+                running.add(pool.submit(_guarded, deliver, situation, sender))
+                collect(until=hands - 1)
         collect(until=0)
+    if tally.deferred["quota"]:
+        count("QuotaReached")
     return tally
+
+
+def _hands(hands: int, most: int, lead: float, rate: float) -> int:
+    """How many messages to have in hand: as many as rate and latency call for, found by when they are ready.
+
+    Too few, and turns go by with nobody there; too many, and claimed mail waits while its patient may change.
+    """
+    if lead < LATE:
+        return min(hands + 1, most)
+    return max(hands - 1, 1) if lead > EARLY + 2 / rate else hands
 
 
 def _split(entries: Iterable[DueMessage], as_of: datetime) -> tuple[list[DueMessage], list[DueMessage]]:
@@ -109,10 +131,8 @@ def _split(entries: Iterable[DueMessage], as_of: datetime) -> tuple[list[DueMess
     return due, upcoming
 
 
-def _situations(
-    due: list[DueMessage], replaced: set[str], clinics: "_Clinics", sender: Sender, tally: Tally
-) -> Iterator[Situation]:
-    """Read what the decisions rest on, a page at a time; what a closed window and its age settle is not read."""
+def _in_window(due: list[DueMessage], clinics: "_Clinics", sender: Sender, tally: Tally) -> list[DueMessage]:
+    """What has to be read: a closed window settles the rest, unless it is so old that it expires."""
     open_now = list[DueMessage]()
     for entry in due:
         clinic = clinics[entry.clinic_id]
@@ -121,26 +141,43 @@ def _situations(
             tally.add(Result("deferred", "outside_window"))
         else:
             open_now.append(entry)
-    for start in range(0, len(open_now), PAGE):
-        page = open_now[start : start + PAGE]
-        stored = messages.get_many(entry.message_id for entry in page)
-        people = patients.get_many((entry.patient_id for entry in page), consistent=True)
-        asked = surveys.get_many(entry.survey_id for entry in page)
-        keys = {id_: address_key(sender.key, person.email) for id_, person in people.items() if person.email}
-        known = addresses.get_many(keys.values())
-        for entry in page:
-            if entry.message_id not in stored:  # erased between the index and here
-                tally.add(Result("skipped", "erased"))
-                continue
-            yield Situation(
-                message=stored[entry.message_id],
-                survey=asked.get(entry.survey_id),
-                patient=people.get(entry.patient_id),
-                address=known.get(keys.get(entry.patient_id, "")),
-                clinic=clinics[entry.clinic_id],
-                practice=practice(),
-                superseded=entry.message_id in replaced,
-            )
+    return open_now
+
+
+def _situations(
+    due: list[DueMessage], replaced: set[str], clinics: "_Clinics", sender: Sender, pool: Executor
+) -> Iterator[Situation | None]:
+    """What each decision rests on, None for what exists no more: read a page at a time, one page ahead."""
+    pages = [due[start : start + PAGE] for start in range(0, len(due), PAGE)]
+    upcoming = pool.submit(_read, pages[0], replaced, clinics, sender) if pages else None
+    for following in [*pages[1:], None]:
+        if upcoming is None:
+            return
+        page = upcoming.result()
+        upcoming = pool.submit(_read, following, replaced, clinics, sender) if following else None
+        yield from page
+
+
+def _read(page: list[DueMessage], replaced: set[str], clinics: "_Clinics", sender: Sender) -> list[Situation | None]:
+    stored = messages.get_many(entry.message_id for entry in page)
+    people = patients.get_many((entry.patient_id for entry in page), consistent=True)
+    asked = surveys.get_many(entry.survey_id for entry in page)
+    keys = {id_: address_key(sender.key, person.email) for id_, person in people.items() if person.email}
+    known = addresses.get_many(keys.values())
+    return [
+        Situation(
+            message=stored[entry.message_id],
+            survey=asked.get(entry.survey_id),
+            patient=people.get(entry.patient_id),
+            address=known.get(keys.get(entry.patient_id, "")),
+            clinic=clinics[entry.clinic_id],
+            practice=practice(),
+            superseded=entry.message_id in replaced,
+        )
+        if entry.message_id in stored
+        else None
+        for entry in page
+    ]
 
 
 class _Clinics(dict[str, Clinic]):
@@ -159,12 +196,14 @@ def _why_not_now(limits: Limits | None) -> str:
     return ""
 
 
-def _why_refused(tally: Tally) -> str:
+def _why_refused(tally: Tally, sender: Sender) -> str:
     if tally.deferred["sending_stopped"]:
         count("SendingStopped")
         warn("sending_stopped", reason="SES refuses the sender")
         return "sending_stopped"
-    return "throttled" if tally.deferred["throttled"] >= MAX_THROTTLES else ""
+    if tally.deferred["quota"]:
+        return "quota"
+    return "throttled" if sender.pace.is_refused else ""
 
 
 def _guarded(step: Callable[..., Result], *arguments: Any) -> Result:

@@ -21,8 +21,9 @@ from pynamodb.models import Model
 from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
 
+CONNECTIONS = 128  # kept open; a run of the sender has no more threads
 _connection = Connection(
-    connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=64
+    connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=CONNECTIONS
 )
 _joining = Lock()  # the workers of a cold start meet a table at once, and it joins once
 
