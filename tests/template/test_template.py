@@ -17,9 +17,12 @@ from functions.import_visits.upload import MAX_FILE_BYTES
 from functions.measure_worth.handler import LOCK as WORTH_LOCK
 from functions.send_report.handler import LOCK as REPORT_LOCK
 from functions.send_survey.delivery import LEASE
+from functions.send_survey.run import MAX_THREADS
 from local.template import ROOT, events, functions, load_template
+from shared.domain.message import SHARDS
 from shared.domain.staff import Role
 from shared.domain.survey import Reaction, pending_with
+from shared.mail import mailer
 from shared.storage import models
 
 TEMPLATE = load_template()
@@ -267,11 +270,33 @@ def test_schedules_are_utc_pass_their_time_and_are_skipped_when_late(name: str, 
 
 def test_an_import_may_go_on_in_another_invocation_of_itself_and_of_nothing_else() -> None:
     assert FUNCTIONS["ImportVisitsFunction"]["RecursiveLoop"] == "Allow"
-    (policy,) = of_type("AWS::IAM::Policy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert policy["Roles"] == [{"Ref": "ImportVisitsRole"}]
+    assert who_may_invoke("ImportVisitsAgain") == ("ImportVisitsRole", "ImportVisitsFunction")
+
+
+def who_may_invoke(policy: str) -> tuple[str, str]:
+    """The one role that a policy of its own lets invoke one function, and that function."""
+    properties = RESOURCES[policy]["Properties"]
+    ((role,), (statement,)) = properties["Roles"], properties["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["lambda:InvokeFunction"]
-    assert statement["Resource"] == {"Fn::GetAtt": ["ImportVisitsFunction", "Arn"]}
+    function, attribute = statement["Resource"]["Fn::GetAtt"]
+    assert attribute == "Arn"
+    return role["Ref"], function
+
+
+def test_the_first_sender_may_start_the_others_and_nothing_else_and_aws_ends_a_chain_of_them() -> None:
+    assert who_may_invoke("SendSurveySideBySide") == ("SendSurveyRole", "SendSurveyFunction")
+    assert set(of_type("AWS::IAM::Policy")) == {"ImportVisitsAgain", "SendSurveySideBySide"}
+    assert "RecursiveLoop" not in FUNCTIONS["SendSurveyFunction"]
+
+
+def test_there_are_no_more_senders_than_shards() -> None:
+    senders = TEMPLATE["Parameters"]["Senders"]
+    assert (senders["MinValue"], senders["MaxValue"]) == (1, len(SHARDS))
+    assert FUNCTIONS["SendSurveyFunction"]["Environment"]["Variables"]["SENDERS"] == {"Ref": "Senders"}
+
+
+def test_a_thread_of_the_sender_never_waits_for_a_connection() -> None:
+    assert MAX_THREADS <= models.CONNECTIONS == mailer.CONNECTIONS
 
 
 def test_what_an_import_needs_on_disk_and_in_time_is_there() -> None:
@@ -437,7 +462,13 @@ def test_an_alarm_tells_when_a_scheduled_function_never_runs() -> None:
     assert watched == {name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2")}
 
 
-@pytest.mark.parametrize("metric", ["AlertsNotSent", "SendingStopped", "NoDeliveryEvents", "IntakeRefused"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("AlertsNotSent", "SendingStopped", "NoDeliveryEvents", "IntakeRefused"),
+        *("QuotaReached", "SendersNotStarted"),
+    ],
+)
 def test_an_alarm_listens_to_what_the_code_reports(metric: str) -> None:
     alarm = RESOURCES[f"{metric}Alarm"]["Properties"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Careloop", metric)
