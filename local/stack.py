@@ -38,6 +38,7 @@ STATE = ROOT / ".local"
 REGION = "us-east-1"
 STACK_NAME = "careloop"
 MINISTACK = ROOT / ".venvs" / "ministack" / "bin" / "python"
+EMULATOR = ROOT / "local" / "emulator.py"
 PRESET = {
     "PracticeName": "Riverside Physical Therapy",
     "PracticeTimeZone": "America/New_York",
@@ -50,8 +51,6 @@ PRESET = {
 }
 PEOPLE = (Person("Olive Owens", "owner@riverside.example", "Riverside-owner-1", Role.OWNER),)
 _ARTIFACTS = "careloop-artifacts"
-# ministack has no option for being recognised; the state folder comes as the last argument.
-_RUN_MINISTACK = "import sys; from ministack.app import main; sys.argv = ['ministack']; main()"
 
 
 class StackFailed(Exception):
@@ -184,7 +183,7 @@ def _start_ministack(processes: Processes, state: Path, *, iam: bool) -> str:
             "MINISTACK_REGION": REGION,
             "TMPDIR": str(temporary),
         }
-        process = processes.start("ministack", [str(MINISTACK), "-c", _RUN_MINISTACK], environment)
+        process = processes.start("ministack", [str(MINISTACK), "-P", str(EMULATOR)], environment)
         host = f"127.0.0.1:{port}"
 
         def settled(process: "subprocess.Popen[str]" = process, host: str = host) -> bool:

@@ -9,7 +9,7 @@ ClientOf = Callable[[str], Any]  # a client of the stack, by the service's name
 
 
 def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> list[str]:
-    """Every resource, route, variable, stream mapping, schedule and upload trigger that the stack lacks."""
+    """Every resource, route, variable, stream mapping, schedule, trigger and rule of events that the stack lacks."""
     missing = [
         name
         for name, resource in template["Resources"].items()
@@ -27,6 +27,7 @@ def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[st
         missing += _missing_mappings(client, name, function, physical)
         missing += _missing_schedules(client, name, function, resources, physical)
         missing += _missing_triggers(client, name, function, resources, physical)
+    missing += _missing_events(client, template, resources)
     return missing + _missing_variables(client, template, resources)
 
 
@@ -56,6 +57,26 @@ def _missing_variables(client: ClientOf, template: dict[str, Any], resources: di
             there = client("apigateway").get_stage(restApiId=api, stageName=stage).get("variables", {})
             wanted = resource["Properties"].get("Variables", {})
             missing += [f"{name} variable {each}" for each in wanted if not there.get(each)]
+    return missing
+
+
+def _missing_events(client: ClientOf, template: dict[str, Any], resources: dict[str, dict[str, Any]]) -> list[str]:
+    """What lies between a mail and the function that hears of it: destination, rule and what the rule keeps."""
+    missing = []
+    for name, resource in template["Resources"].items():
+        wanted = resource["Properties"]
+        if resource["Type"] == "AWS::SES::ConfigurationSetEventDestination" and name in resources:
+            set_name = resources[wanted["ConfigurationSetName"]["Ref"]]["PhysicalResourceId"]
+            told = client("sesv2").get_configuration_set_event_destinations(ConfigurationSetName=set_name)
+            there = [set(each["MatchingEventTypes"]) for each in told["EventDestinations"] if each["Enabled"]]
+            if set(wanted["EventDestination"]["MatchingEventTypes"]) not in there:
+                missing.append(f"{name} events of {set_name}")
+        if resource["Type"] == "AWS::Events::Rule" and name in resources:
+            rule = client("events").describe_rule(Name=resources[name]["PhysicalResourceId"].rpartition("/")[2])
+            targets = client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            kept = [target.get("InputTransformer") for target in targets]
+            if rule["State"] != "ENABLED" or kept != [each.get("InputTransformer") for each in wanted["Targets"]]:
+                missing.append(f"{name} with its targets")
     return missing
 
 
