@@ -15,7 +15,7 @@ from shared.observability import count, entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
 from shared.storage.lexicon import lexicon
-from shared.storage.settings import clinic, networks, practice, wording
+from shared.storage.settings import clinic, networks, practice, read_ahead, wording
 from shared.web import pages
 from shared.web.pages import Problem
 from shared.web.requests import address_of, language_wanted, query, token_in
@@ -40,6 +40,7 @@ def _show(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any]:
     survey = answers.find(token, now)
     if survey is None:
         return _unknown(event)
+    read_ahead(survey.clinic_id)
     if survey.is_closed(now, practice().edit_window):
         return _closed(200, survey)
     return _question(200, survey, parse_score(query(event, "score")))
@@ -52,11 +53,13 @@ def _submit(event: dict[str, Any], token: Token, now: datetime) -> dict[str, Any
     survey = answers.find(token, now)
     if survey is None:
         return _unknown(event)
+    read_ahead(survey.clinic_id)
     return _closed(409, survey) if survey.is_closed(now, practice().edit_window) else _ask_again(survey, form)
 
 
 def _record(event: dict[str, Any], token: Token, answer: Answer, comment_cut: bool, now: datetime) -> dict[str, Any]:
-    concerns = bool(lexicon().find(answer.comment).concerns)
+    read_ahead()
+    concerns = bool(answer.comment and lexicon().find(answer.comment).concerns)
     answer = replace(answer, concerns_safety=concerns, onsite=is_within(address_of(event), networks()))
     reaction = reactions_to(classify(answer.score), practice(), concerns_safety=answer.concerns_safety)
     outcome, survey = answers.record(token, answer, reaction, now, practice().edit_window)

@@ -19,6 +19,12 @@ def kept(key: str, load: Callable[[], T]) -> T:
     return keep(key, load())
 
 
+def is_kept(key: str) -> bool:
+    """Whether something stands under the key that was read at most a minute ago."""
+    entry = _kept.get(key)
+    return entry is not None and entry[0] > time.monotonic()
+
+
 def keep(key: str, value: T) -> T:
     """Keep what was just read or written."""
     _kept[key] = (time.monotonic() + KEEP_SECONDS, value)

@@ -4,23 +4,54 @@ The row `practice` holds what the dashboard chose: choices under the name of the
 and the practice's own words under `wording.<language>.<slot>`, so that the patient's page needs one call for both.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.config import parameters, read_practice, setting
 from shared.domain.clock import format_instant, parse_instant
-from shared.domain.intake import IntakeRules, RuleChange, rules_of
 from shared.domain.patient import Language
 from shared.domain.settings import Clinic, ClinicSettings, Practice, ReviewLink, clinic_of
 from shared.domain.wording import SLOTS, Wording
 from shared.storage.dynamodb import client
-from shared.storage.kept import forget, kept
+from shared.storage.kept import forget, is_kept, keep, kept
+from shared.storage.lexicon import LEXICON, text_in
+
+if TYPE_CHECKING:  # the patient's page needs the settings and nothing of intake
+    from shared.domain.intake import IntakeRules, RuleChange
 
 PRACTICE, CLINICS = "practice", "clinics"
 NETWORKS = "networks."  # and a clinic's id: its networks, where the patient's page reads them with everything else
+
+
+def read_ahead(clinic_id: str = "") -> None:
+    """Read in one call what the patient's page needs and nothing keeps: choices, lexicon and, once known, the clinic.
+
+    What the table does not give at once is left to be read by whoever needs it.
+    """
+    scopes = [PRACTICE, LEXICON, *([f"clinic#{clinic_id}"] if clinic_id else [])]
+    missing = [scope for scope in scopes if not is_kept(scope)]
+    if len(missing) < 2:
+        return
+    table = setting("SETTINGS_TABLE")
+    keys = [{"scope": {"S": scope}} for scope in missing]
+    answer = client().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    found = {item["scope"]["S"]: item for item in answer["Responses"].get(table, ())}
+    unread = [key["scope"]["S"] for key in answer["UnprocessedKeys"].get(table, {}).get("Keys", ())]
+    for scope in set(missing).difference(unread):
+        keep(scope, _kept_of(scope, found.get(scope, {})))
+
+
+def _kept_of(scope: str, item: Mapping[str, Any]) -> Any:
+    if scope == PRACTICE:
+        return _practice_of(_texts_in(item))
+    if scope == LEXICON:
+        return text_in(item)
+    return to_clinic(item) if item else None
 
 
 def practice() -> Practice:
@@ -96,7 +127,11 @@ def texts_of(scope: str, *, consistent: bool = False) -> dict[str, str]:
     answer = client().get_item(
         TableName=setting("SETTINGS_TABLE"), Key={"scope": {"S": scope}}, ConsistentRead=consistent
     )
-    return {name: text["S"] for name, text in answer.get("Item", {}).items() if name != "scope"}
+    return _texts_in(answer.get("Item", {}))
+
+
+def _texts_in(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text["S"] for name, text in item.items() if name != "scope"}
 
 
 def clinic(clinic_id: str) -> Clinic:
@@ -178,7 +213,7 @@ _TEXTS = tuple(
 )
 
 
-def to_clinic(item: dict[str, Any]) -> ClinicSettings:
+def to_clinic(item: Mapping[str, Any]) -> ClinicSettings:
     """What a row of Settings says of a clinic."""
     return ClinicSettings(
         clinic_id=item["scope"]["S"].removeprefix("clinic#"),
@@ -202,6 +237,8 @@ class RulesContended(Exception):
 
 def read_intake_rules() -> IntakeRules:
     """How the practice's exports are read, as it stands in the table now."""
+    from shared.domain.intake import RuleChange, rules_of
+
     changes = []
     for place, said in _chosen().items():
         source, _, name = place.partition(",")

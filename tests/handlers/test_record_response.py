@@ -5,6 +5,7 @@ import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 from functions.record_response.handler import handler
 from shared.domain.identity import new_token
 from shared.domain.score import Category
+from shared.domain.settings import ClinicSettings
 from shared.domain.survey import Survey
 from shared.domain.themes import parse_lexicon
 from shared.storage import dynamodb, surveys
 from shared.storage.lexicon import put_lexicon
 from shared.storage.models import SurveyItem
-from shared.storage.settings import put_networks
+from shared.storage.settings import put_clinic, put_networks
 from tests.builders import MONDAY_NOON, a_survey
 from tests.fakes import FakeContext
 
@@ -111,13 +113,49 @@ def test_the_practices_own_words_are_looked_for(token):
     assert stored().pending_reaction == "alert review"
 
 
-def test_an_accepted_answer_is_one_call_to_dynamodb(token):
-    calls: list[str] = []
-    client = dynamodb.client()
+@pytest.fixture
+def calls(token: str) -> Iterator[list[str]]:
+    """What is asked of DynamoDB."""
+    asked: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        asked.append(model.name)
+
+    events = dynamodb.client().meta.events
+    events.register("before-call.dynamodb", note)
+    yield asked
+    events.unregister("before-call.dynamodb", note)
+
+
+def test_an_accepted_answer_is_one_call_to_dynamodb(token, calls):
     post(mailed("b" * 26), 5)  # the clinic's settings are kept from here on
-    client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    calls.clear()
     post(token, 9, "Very kind.")
     assert calls == ["UpdateItem"]
+
+
+def test_a_cold_page_is_two_calls_and_the_answer_that_follows_is_one(token, calls):
+    get(token, "9")
+    assert calls == ["GetItem", "BatchGetItem"]
+    post(token, 9, "Very kind.")
+    assert calls[2:] == ["UpdateItem"]
+
+
+def test_an_answer_to_a_cold_function_is_written_after_one_read(token, calls):
+    post(token, 9, "Very kind.")
+    assert calls == ["BatchGetItem", "UpdateItem", "GetItem"]
+
+
+def test_settings_that_a_busy_table_leaves_out_are_read_one_by_one(token, calls, monkeypatch):
+    put_clinic(ClinicSettings("north", phone="518-555-0100"))
+
+    def busy(RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 (DynamoDB names it)
+        return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+    monkeypatch.setattr(dynamodb.client(), "batch_get_item", busy)
+    calls.clear()
+    assert "518-555-0100" in get(token, "9")["body"]
+    assert calls == ["GetItem", "GetItem", "GetItem"]
 
 
 def test_an_answer_that_meets_a_transaction_is_tried_again(token, monkeypatch):
