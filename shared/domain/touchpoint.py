@@ -1,11 +1,15 @@
 """Touchpoints: the moments of a course of care at which the practice asks."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from shared.domain.episode import Episode, Visit
+if TYPE_CHECKING:  # every function reads the practice's choice of touchpoints, and few know of visits
+    from shared.domain.episode import Episode, Visit
 
 _RULE = re.compile(r"(evaluation|discharge)|(visit|days_after_evaluation|days_after_discharge|lapsed):([1-9]\d{0,2})")
 
