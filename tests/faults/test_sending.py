@@ -1,0 +1,287 @@
+"""Faults 1 to 9, 18, 21, 22 and 25: what may happen to a mail on its way."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from functions.send_survey.delivery import LEASE
+from local.template import load_template
+from tests.faults.invariants import hold, i1, i5, told
+from tests.faults.practice import AFTERNOON, WRITES, Killed, Practice, Request, aws_error, refusing
+from tests.handlers.answering import survey_id
+
+LOCK_RAN_OUT = timedelta(minutes=2)
+LEASE_RAN_OUT = timedelta(minutes=11)
+
+
+def people(practice: Practice, number: int) -> list[str]:
+    return [practice.asked(each) for each in range(number)]
+
+
+def kinds(practice: Practice) -> list[tuple[str, str]]:
+    return sorted((mail.survey_id, mail.kind) for mail in practice.mails)
+
+
+def once_each(surveys: list[str]) -> list[tuple[str, str]]:
+    return [(survey, "survey") for survey in surveys]
+
+
+def at_each_write(practice: Practice, happens: Callable[[], object]) -> Iterator[int]:
+    """Ask one person anew and have something happen before the n-th write of a run, for every n; yields after each.
+
+    What happens before a read shows in what is read, as if it had happened before the run.
+    """
+    for write in itertools.count(1):
+        practice.start_over()
+        people(practice, 1)
+        writes = itertools.count(1)
+        met: list[int] = []
+
+        def meet(operation: str, request: Request, write: int = write, writes: Any = writes, met: Any = met) -> None:
+            if operation in WRITES and next(writes) == write:
+                met.append(write)
+                happens()
+
+        with practice.gate.hooked(before=meet):
+            practice.send()
+        if not met:
+            assert write > 8
+            return
+        yield write
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), LOCK_RAN_OUT, LEASE_RAN_OUT], ids=["locked", "unlocked", "released"])
+def test_fault_01_the_same_event_twice_at_the_same_time_mails_everybody_once(
+    practice: Practice, ahead: timedelta
+) -> None:
+    """The second begins before any write of the first, also where lock or leases have run out by its clock."""
+    for _ in at_each_write(practice, lambda: practice.send(AFTERNOON, now=AFTERNOON + ahead)):
+        i1(practice.evidence())
+        state = practice.state(survey_id(0))
+        assert state == "sent" or (state == "unknown" and ahead is LEASE_RAN_OUT)
+        assert len(practice.mails) == 1
+    hold(practice.evidence(), at_rest=False)
+
+
+def test_fault_02_the_same_event_two_hours_later_finds_nothing_to_do(practice: Practice) -> None:
+    surveys = people(practice, 3)
+    practice.send()
+    practice.later(hours=2)
+    assert practice.send(AFTERNOON)["due"] == 0
+    assert kinds(practice) == once_each(surveys)
+    practice.rest()
+    hold(practice.evidence())
+
+
+def kill(*, before: str = "", after: str = "") -> dict[str, Any]:
+    """A death before or after the first such operation; what the process still tries has no effect."""
+    dead: list[str] = []
+
+    def at(operation: str, name: str) -> None:
+        if dead or operation == name:
+            dead.append(operation)
+            raise Killed
+
+    return {
+        "before": lambda operation, request: at(operation, before),
+        "after": lambda operation, request: at(operation, after),
+    }
+
+
+def test_fault_03_a_crash_before_the_call_is_announced_costs_nobody_the_mail(practice: Practice) -> None:
+    [survey] = people(practice, 1)
+    with practice.gate.hooked(**kill(after="TransactWriteItems")), pytest.raises(Killed):
+        practice.send()
+    assert practice.state(survey) == "claimed"
+    practice.later(minutes=2)
+    assert practice.send()["deferred"] == {"in_progress": 1}
+    practice.rest()
+    assert kinds(practice) == once_each([survey])
+    hold(practice.evidence())
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_fault_04_a_crash_around_the_call_sends_at_most_once_and_is_counted(practice: Practice, moment: str) -> None:
+    [survey] = people(practice, 1)
+    with practice.gate.hooked(**kill(**{moment: "SendEmail"})), pytest.raises(Killed):
+        practice.send()
+    assert practice.state(survey) == "calling"
+    practice.later(minutes=11)
+    assert practice.send()["unknown"] == 1
+    practice.rest()
+    assert practice.state(survey) == "unknown"
+    assert len(practice.mails) == (moment == "after")
+    hold(practice.evidence())
+
+
+def test_fault_05_a_mail_that_left_although_the_answer_timed_out_is_not_sent_again(practice: Practice) -> None:
+    [survey] = people(practice, 1)
+    timeout = ReadTimeoutError(endpoint_url="https://email.example")
+    with practice.gate.hooked(after=refusing(timeout, "SendEmail")):
+        assert practice.send()["unknown"] == 1
+    practice.rest()
+    assert practice.state(survey) == "unknown"
+    assert kinds(practice) == once_each([survey])
+    hold(practice.evidence())
+
+
+def test_fault_06_throttling_defers_drops_nothing_and_lets_alerts_through(practice: Practice) -> None:
+    surveys = people(practice, 3)
+    practice.send()
+    surveys += [practice.asked(number) for number in range(3, 10)]
+    practice.later(minutes=10)
+    with practice.gate.hooked(before=refusing(aws_error("TooManyRequestsException", 429), "SendEmail")):
+        run = practice.send()
+    assert run["deferred"] == {"throttled": run["due"]}
+    practice.gate.quota = {"Max24HourSend": 100.0, "MaxSendRate": 1250.0, "SentLast24Hours": 79.0}
+    practice.answer(practice.mail(surveys[0]), 2)
+    practice.later(minutes=10)
+    assert practice.send()["deferred"] == {"quota": 6}
+    practice.alert()
+    assert [mail.survey_id for mail in practice.mails if mail.kind == "staff"] == [surveys[0]]
+    practice.gate.quota["SentLast24Hours"] = 0.0
+    practice.rest()
+    assert [each for each in kinds(practice) if each[1] == "survey"] == once_each(surveys)
+    hold(practice.evidence())
+
+
+NOT_VERIFIED = aws_error("MessageRejected")
+NOT_VERIFIED.response["Error"]["Message"] = (
+    "Email address is not verified. The following identities failed the check in region US-EAST-1:"
+    " care@riverside.example.com"
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aws_error("AccountSuspendedException"),
+        aws_error("SendingPausedException"),
+        aws_error("MailFromDomainNotVerifiedException"),
+        NOT_VERIFIED,
+    ],
+    ids=["suspended", "paused", "domain", "sender"],
+)
+def test_fault_07_a_stopped_account_ends_the_run_tells_and_leaves_all_due(practice: Practice, error: Exception) -> None:
+    surveys = people(practice, 20)
+    tried: list[str] = []
+
+    def refuse(operation: str, request: Request) -> None:
+        if operation == "SendEmail":
+            tried.append(operation)
+            raise error
+
+    with practice.gate.hooked(before=refuse):
+        run = practice.send()
+    assert run["deferred"] == {"sending_stopped": 20}
+    assert len(tried) < 20, "it went on trying"
+    told(practice.evidence(), "SendingStopped")
+    assert {practice.state(survey) for survey in surveys} == {"due"}
+    practice.rest()
+    assert kinds(practice) == once_each(surveys)
+    hold(practice.evidence())
+
+
+def test_fault_07_an_account_that_may_not_send_is_not_asked_to(practice: Practice) -> None:
+    surveys = people(practice, 2)
+    practice.gate.sending_enabled = False
+    assert practice.send()["deferred"] == {"sending_stopped": 2}
+    told(practice.evidence(), "SendingStopped")
+    assert practice.claims == []
+    practice.gate.sending_enabled = True
+    practice.rest()
+    assert kinds(practice) == once_each(surveys)
+    hold(practice.evidence())
+
+
+@pytest.mark.parametrize("mail", [1, 3, 6])
+def test_fault_08_the_run_after_a_killed_one_goes_on(practice: Practice, mail: int) -> None:
+    surveys = people(practice, 6)
+    left = itertools.count(1)
+
+    def die(operation: str, request: Request) -> None:
+        if operation == "SendEmail" and next(left) == mail:
+            raise Killed
+
+    with practice.gate.hooked(after=die), pytest.raises(Killed):
+        practice.send()
+    practice.later(minutes=10)
+    practice.send()
+    assert kinds(practice) == once_each(surveys)
+    practice.rest()
+    states = sorted(practice.state(survey) for survey in surveys)
+    assert states == ["sent"] * 5 + ["unknown"]
+    hold(practice.evidence())
+
+
+def test_fault_09_a_lease_outlives_every_worker() -> None:
+    timeout = load_template()["Resources"]["SendSurveyFunction"]["Properties"]["Timeout"]
+    assert timedelta(seconds=timeout) < LEASE
+
+
+@pytest.mark.parametrize("operation", ["UpdateItem", "SendEmail"])
+def test_fault_09_a_worker_that_lives_on_all_the_same_doubles_nothing(practice: Practice, operation: str) -> None:
+    """It stands still after its claim, or after it announced the call, while the next run takes over."""
+    [survey] = people(practice, 1)
+    stood_still: list[str] = []
+
+    def stand_still(called: str, request: Request) -> None:
+        if practice.claims and called == operation and not stood_still:
+            stood_still.append(called)
+            practice.send(AFTERNOON + LEASE_RAN_OUT, now=AFTERNOON + LEASE_RAN_OUT)
+
+    with practice.gate.hooked(before=stand_still):
+        practice.send()
+    assert stood_still
+    assert kinds(practice) == once_each([survey])
+    practice.later(minutes=11)
+    practice.rest()
+    assert kinds(practice) == once_each([survey])
+    hold(practice.evidence())
+
+
+def test_fault_18_writes_that_the_sdk_repeats_count_as_done(practice: Practice) -> None:
+    surveys = people(practice, 3)
+    practice.gate.repeats = True
+    assert practice.send()["sent"] == 3
+    assert {practice.state(survey) for survey in surveys} == {"sent"}
+    for survey, score in zip(surveys, (2, 8, 10), strict=True):
+        assert practice.answer(practice.mail(survey), score, "Quagga") == 200
+    practice.later(hours=1)
+    practice.rest()
+    practice.opt_out(practice.mail(surveys[0]))
+    practice.later(days=1)
+    assert practice.send()["sent"] == 1
+    practice.rest()
+    hold(practice.evidence())
+    digest = ("", "staff")
+    assert kinds(practice) == sorted([*once_each(surveys), (surveys[0], "staff"), digest, (surveys[2], "review")])
+
+
+AGAINST = {
+    "opted out": lambda practice: practice.opts_out("p0"),
+    "on hold": lambda practice: practice.hold("p0"),
+    "dead": lambda practice: practice.dies("p0"),
+    "bounced": lambda practice: practice.suppress("p0@example.com", "bounced"),
+    "complained": lambda practice: practice.suppress("p0@example.com", "complained"),
+}
+
+
+@pytest.mark.parametrize("happens", AGAINST.values(), ids=AGAINST)
+def test_fault_22_whoever_must_not_be_mailed_any_more_is_not_whenever_that_becomes_known(
+    practice: Practice, happens: Any
+) -> None:
+    """Before any write of the run: what is known before the claim is heeded, and so it is by every later run."""
+    mailed = [0]
+    for _ in at_each_write(practice, lambda: happens(practice)):
+        i5(practice.evidence())
+        mailed.append(len(practice.mails))
+    assert mailed == sorted(mailed), "a reason that came later kept the mail back, an earlier one did not"
+    assert 0 < mailed.index(1) < len(mailed) - 3
+    practice.later(days=3)
+    practice.send()
+    hold(practice.evidence(), at_rest=False)
