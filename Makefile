@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake build check bench
+.PHONY: help demo test up down intake sweep resume build check bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ down: .venvs/dev/ready ## End what `make up` started
 
 intake: .venvs/dev/ready ## See what a file would do: make intake FILE=visits.csv [IMPORT=yes] [STACK=name in AWS]
 	@$(DEV) -m local.intake "$(FILE)" $(if $(IMPORT),--import "$(IMPORT)") $(if $(STACK),--stack "$(STACK)")
+
+sweep: .venvs/dev/ready ## Find and do what was left behind: alerts, imports, claimed mail … [STACK=name in AWS]
+	@$(DEV) -m local.sweep $(if $(STACK),--stack "$(STACK)")
+
+resume: .venvs/dev/ready ## Let sending to patients go on after it stopped itself [STACK=name in AWS]
+	@$(DEV) -m local.resume $(if $(STACK),--stack "$(STACK)")
 
 build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build
