@@ -20,12 +20,13 @@ LINK_STYLE = "color:#0a5c63;white-space:nowrap"
 _TEMPLATES = Path(__file__).parent / "templates"
 _OVERRIDES = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # they turn the text around them
 _CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_ENCODED_WORD = "=?"  # begins what mail programs decode (RFC 2047), and line breaks come out of it
 
 
 def clean_header(text: str) -> str:
-    """One harmless line: no line break, control character or direction override, whatever a record held."""
+    """One harmless line: nothing that breaks it, turns it round or is read as something else, whatever a record held."""
     kept = "".join(" " if unicodedata.category(letter) in _CONTROLS else letter for letter in text)
-    return " ".join(_OVERRIDES.sub("", kept).split())
+    return " ".join(_OVERRIDES.sub("", kept).replace(_ENCODED_WORD, "= ?").split())
 
 
 def mailbox(practice: Practice, person: str = "") -> str:

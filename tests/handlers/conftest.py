@@ -37,6 +37,11 @@ def moto() -> Iterator[None]:
 @pytest.fixture
 def aws(moto: None) -> None:
     """Empty tables, an empty intake bucket and the hash key."""
+    empty_account()
+
+
+def empty_account() -> None:
+    """Begin anew."""
     for service in ("dynamodb", "dynamodbstreams", "s3", "secretsmanager"):
         backends.get_backend(service).reset()
     for model in _MODELS:
