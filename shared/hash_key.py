@@ -2,12 +2,12 @@
 
 from functools import cache
 
-from aws_lambda_powertools.utilities.parameters import get_secret
-
 from shared.config import setting
 
 
 @cache
 def hash_key() -> bytes:
     """The stack's generated secret, read once a process."""
+    from aws_lambda_powertools.utilities.parameters import get_secret  # slow to load, and few calls need the key
+
     return str(get_secret(setting("HASH_KEY_SECRET"))).encode()

@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "CONFIGURATION_SET": "mail-events",
     "INTAKE_BUCKET": "intake",
     "USER_POOL_ID": "us-east-1_Staff",
+    "ERASE_PATIENT_FUNCTION": "erase-patient",
     **{f"{name.upper()}_TABLE": name for name in TABLES},
 }
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Self
 
 from functions.import_visits.staging import START, Phase, Place
-from functions.import_visits.upload import UNFINISHED, Upload
+from functions.import_visits.upload import Upload
 from shared.domain.clock import format_instant, parse_instant
+from shared.domain.intake import UNFINISHED
 
 MAX_ATTEMPTS = 8  # at the most two hours of sweeps: whatever stops the import then needs somebody to look
 

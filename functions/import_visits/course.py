@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from functions.import_visits.erased import stop_if_erased
 from functions.import_visits.follow_up import FollowUp, SurveyChange
 from functions.import_visits.merge import ATTEMPTS, Contended, Outcome, grouped, is_older, merge_all, newest
 from functions.import_visits.merging import keep
@@ -106,6 +107,7 @@ def _store_patient(
             follow_up.forget(patient_id)
         if patients.put_record(merged, known):
             return merged, outcomes
+        stop_if_erased(patient_id)
         known = patients.get(patient_id)
     raise Contended
 

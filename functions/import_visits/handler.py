@@ -13,7 +13,7 @@ from functions.import_visits.checkpoint import unfinished
 from functions.import_visits.importing import Invocation, import_object
 from functions.import_visits.upload import Upload
 from shared.config import setting
-from shared.observability import count, entry_point, log
+from shared.observability import entry_point, log
 
 WORKERS = 8  # patients stored side by side
 LAST_SECONDS = 90  # a chunk of patients takes a few; the rest is for throttled tables
@@ -44,8 +44,10 @@ def handler(
     """
     s3, again = s3 or client("s3"), again or (lambda event: _invoke(context, event))
     if "time" in event:
-        for key in unfinished(s3, setting("INTAKE_BUCKET")):
+        left = list(unfinished(s3, setting("INTAKE_BUCKET")))
+        for key in left:
             again(_created(setting("INTAKE_BUCKET"), key))
+        return {"files": [], "unfinished": len(left)}
     reports = []
     with ThreadPoolExecutor(workers) as pool:
         invocation = Invocation(now, sleep, lambda: _has_time(context), pool)
@@ -59,8 +61,6 @@ def handler(
             log("imported", object=upload.hashed_name, **facts)
             if summary["status"] == "in_progress":
                 again(_created(upload.bucket, upload.key))
-            elif summary["status"] != "accepted" and not upload.is_preview:
-                count("IntakeRefused")
             reports.append(summary)
     return {"files": reports}
 

@@ -10,19 +10,21 @@ from typing import IO, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from functions.import_visits.checkpoint import MAX_ATTEMPTS, Checkpoint
+from functions.import_visits.erased import Erased
 from functions.import_visits.follow_up import FollowUp
 from functions.import_visits.merge import Outcome
 from functions.import_visits.preview import Looking
 from functions.import_visits.readers import recognise
-from functions.import_visits.records import Context, FileRefused, Reading, Refusal
+from functions.import_visits.records import Context, ErasedMeanwhile, FileRefused, Reading, Refusal
 from functions.import_visits.report import Report
 from functions.import_visits.staging import Part, Staging
 from functions.import_visits.storing import Storing
 from functions.import_visits.turn import Turn, TurnLost
-from functions.import_visits.upload import INCOMING, SETTINGS, Found, Upload
+from functions.import_visits.upload import Found, Upload
 from shared.domain.episode import ZoneOf
+from shared.domain.intake import INCOMING, SETTINGS
 from shared.hash_key import hash_key
-from shared.observability import log
+from shared.observability import count, log
 from shared.storage import settings
 from shared.storage.settings import practice
 
@@ -73,6 +75,16 @@ def import_object(upload: Upload, invocation: Invocation) -> dict[str, Any] | No
     """
     if not upload.is_file:
         return None
+    erased = Erased(upload.erased())
+    while True:
+        try:
+            return _import_without(erased, upload, invocation)
+        except ErasedMeanwhile as found:
+            erased = Erased(erased.references | found.references)
+
+
+def _import_without(erased: Erased, upload: Upload, invocation: Invocation) -> dict[str, Any] | None:
+    """The same, refusing what the file says of those who were erased."""
     turn = Turn(upload.hashed_name, invocation.now, invocation.sleep)
     if not turn.take():
         log("already_running", object=upload.hashed_name)
@@ -82,7 +94,7 @@ def import_object(upload: Upload, invocation: Invocation) -> dict[str, Any] | No
             found = upload.find()
             if found is None:
                 return _end_without(upload, report)
-            findings = _work(upload, found, report, turn, invocation)
+            findings = _work(upload, found, erased, report, turn, invocation)
             turn.prove()
         except TurnLost:
             log("turn_lost", object=upload.hashed_name)
@@ -96,7 +108,9 @@ def import_object(upload: Upload, invocation: Invocation) -> dict[str, Any] | No
         return report.summary()
 
 
-def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: Invocation) -> dict[str, Any] | None:
+def _work(
+    upload: Upload, found: Found, erased: Erased, report: Report, turn: Turn, invocation: Invocation
+) -> dict[str, Any] | None:
     """Do what is left of the file and say what was found; None if time ran out before the end."""
     progress = Checkpoint.of(upload, found.version, invocation.now())
     report.restore(progress.state.get("report", {}))
@@ -112,7 +126,7 @@ def _work(upload: Upload, found: Found, report: Report, turn: Turn, invocation: 
     try:
         with TemporaryFile() as file, Staging() as staging:
             found.copy_to(file)
-            _lay_out(_open(file, upload, zone_of), staging, report, tick, invocation)
+            _lay_out(_open(file, upload, zone_of), erased, staging, report, tick, invocation)
             rows = staging.rows + report.refused
             if progress.goes_on(staging.rows, report.refused):
                 job.restore(progress.state["job"])
@@ -151,12 +165,18 @@ def _open(file: IO[bytes], upload: Upload, zone_of: ZoneOf) -> Reading:
 
 
 def _lay_out(
-    reading: Reading, staging: Staging, report: Report, tick: Callable[[int], None], invocation: Invocation
+    reading: Reading,
+    erased: Erased,
+    staging: Staging,
+    report: Report,
+    tick: Callable[[int], None],
+    invocation: Invocation,
 ) -> None:
     report.begin(reading)
     for number, row in enumerate(reading.rows, start=1):
-        refusal = row if isinstance(row, Refusal) else staging.add(row)
-        if refusal:
+        if of_erased := erased.refuse(row):
+            report.leave_out(of_erased)
+        elif refusal := row if isinstance(row, Refusal) else staging.add(row):
             report.refuse(staging.hear(refusal))
         if number % ROWS_BETWEEN_LOOKS == 0:
             tick(number)
@@ -196,7 +216,9 @@ def _end_without(upload: Upload, report: Report) -> dict[str, Any] | None:
 def _publish(upload: Upload, report: Report, findings: dict[str, Any]) -> None:
     """Write the report, and the refused rows beside it; what an earlier upload of the name had refused is corrected."""
     if not upload.is_preview:
-        upload.put_rejected(report.rejected if report.refused else None, report.reasons if report.has_reasons else None)
+        upload.put_rejected(report.rejected if report.kept else None, report.reasons if report.has_reasons else None)
+        if report.wants_somebody:
+            count("IntakeRefused")
     upload.put_report(report.to_json(**findings))
     upload.forget_unfinished()
 

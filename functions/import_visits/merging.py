@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from functions.import_visits import history
+from functions.import_visits.erased import stop_if_erased
 from functions.import_visits.follow_up import FollowUp
 from functions.import_visits.merge import ATTEMPTS, Contended, Outcome, is_older
 from shared.domain.identity import message_id
@@ -45,6 +46,7 @@ def keep(
 
 def _join(retired_id: str, patient_id: str) -> bool:
     for _ in range(ATTEMPTS):
+        stop_if_erased(retired_id, patient_id)
         retired = patients.get_exactly(retired_id) or Patient(retired_id)
         survivor = patients.get(patient_id) or Patient(patient_id)
         if retired.merged_into or survivor.patient_id == retired_id:

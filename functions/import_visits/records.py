@@ -1,6 +1,6 @@
 """What every reader turns a file into, whatever its format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -129,6 +129,14 @@ class Reading:
     kind: str
     rows: Iterator[Row | Refusal]
     header: bytes | None = None  # of a CSV file: goes before refused rows, which get a last column `reason`
+
+
+class ErasedMeanwhile(Exception):
+    """Somebody whom the file tells of was erased while it was taken in."""
+
+    def __init__(self, references: Collection[str]) -> None:
+        super().__init__()
+        self.references = frozenset(references)
 
 
 class FileRefused(Exception):

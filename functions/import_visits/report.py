@@ -23,6 +23,7 @@ class Report:
         self.kind = "unknown"
         self._is_preview = is_preview
         self.refused = 0
+        self._left_out = 0  # of the refused rows: nothing of them is kept
         self.rejected: IO[bytes] = TemporaryFile()  # noqa: SIM115 (closed with the report)
         self.reasons: IO[bytes] = TemporaryFile()  # noqa: SIM115 (closed with the report)
         self.is_table = True
@@ -65,14 +66,19 @@ class Report:
     def refuse(self, refusal: Refusal) -> None:
         """Count a refused row, and keep it as it came: in a table with the reason in a last column."""
         self.refused += 1
-        if len(self._errors) < MAX_ERRORS:
-            self._errors.append({"line": refusal.line, "column": refusal.column, "reason": refusal.reason})
+        self._list(refusal)
         if self.is_table:
             reason = f"{refusal.column}: {refusal.reason}" if refusal.column else refusal.reason
             self.rejected.write(self._row(refusal.raw, _quoted(reason)))
         else:
             self.rejected.write(refusal.raw if refusal.raw.endswith((b"\r", b"\n")) else refusal.raw + b"\n")
             self.reasons.write(f"{refusal.line},{_quoted(refusal.column)},{_quoted(refusal.reason)}\n".encode())
+
+    def leave_out(self, refusal: Refusal) -> None:
+        """Count a refused row of which nothing may be kept."""
+        self.refused += 1
+        self._left_out += 1
+        self._list(refusal)
 
     def refuse_file(self, refused: FileRefused) -> None:
         """Note that the file was not taken in, or no further."""
@@ -82,9 +88,19 @@ class Report:
         self._errors.append({"line": refused.line, "column": "", "reason": refused.reason})
 
     @property
+    def kept(self) -> int:
+        """The refused rows that are given back."""
+        return self.refused - self._left_out
+
+    @property
     def has_reasons(self) -> bool:
         """Whether the reasons stand in a file of their own."""
-        return self.refused > 0 and not self.is_table
+        return self.kept > 0 and not self.is_table
+
+    @property
+    def wants_somebody(self) -> bool:
+        """Whether there is something to correct: whom the practice had erased is refused as it should be."""
+        return self._is_cut_short or self.kept > 0
 
     @property
     def taken(self) -> int:
@@ -118,6 +134,10 @@ class Report:
         left_out = {"errors_left_out": self.refused - MAX_ERRORS} if self.refused > MAX_ERRORS else {}
         whole = {**self.summary(), "errors": self._errors, **left_out, **further}
         return json.dumps(whole, indent=1, ensure_ascii=False).encode()
+
+    def _list(self, refusal: Refusal) -> None:
+        if len(self._errors) < MAX_ERRORS:
+            self._errors.append({"line": refusal.line, "column": refusal.column, "reason": refusal.reason})
 
     def _status(self) -> str:
         if not self.taken and (self._is_cut_short or self.refused):

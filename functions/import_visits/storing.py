@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.import_visits import course, merging
+from functions.import_visits.erased import stop_if_erased
 from functions.import_visits.follow_up import FollowUp
 from functions.import_visits.merge import Outcome
 from functions.import_visits.staging import Part, Phase
@@ -35,6 +36,7 @@ class Storing:
             case Phase.NAMES:
                 return self.workers.map(self._names, parts)
             case Phase.PATIENTS:
+                stop_if_erased(*(part.key for part in parts))
                 known = patients.get_many((part.key for part in parts), consistent=True)
                 return self.workers.map(lambda part: self._patient(part, known.get(part.key)), parts)
             case Phase.MERGES:

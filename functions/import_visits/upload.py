@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import IO, Any
 
 from functions.import_visits.records import FileRefused
+from shared.domain.intake import ERASED, INCOMING, PREVIEW, REJECTED, REPORTS, SETTINGS, UNFINISHED, name_of
 
-INCOMING, SETTINGS, PREVIEW, UNFINISHED = "incoming/", "settings/", "preview/", "unfinished/"
 MAX_FILE_BYTES = 1024**3  # the file, its rows laid out and those refused share the function's 4 GB of disk
 
 
@@ -51,8 +51,7 @@ class Upload:
     @property
     def name(self) -> str:
         """The name under which reports stand; no two files have the same."""
-        within = self.key.removeprefix(INCOMING)
-        return self.key if within.startswith((INCOMING, SETTINGS, PREVIEW)) else within
+        return name_of(self.key)
 
     @property
     def hashed_name(self) -> str:
@@ -78,11 +77,11 @@ class Upload:
 
     def put_report(self, report: bytes) -> None:
         """Write the report on it."""
-        self._put(f"reports/{self.name}.json", report, "application/json")
+        self._put(f"{REPORTS}{self.name}.json", report, "application/json")
 
     def put_rejected(self, rows: IO[bytes] | None, reasons: IO[bytes] | None) -> None:
         """Give refused rows back, and reasons if they do not stand in the rows; take away what is corrected."""
-        rejected = f"rejected/{self.name}"
+        rejected = f"{REJECTED}{self.name}"
         for key, content in ((rejected, rows), (f"{rejected}.reasons.csv", reasons)):
             if content:
                 content.seek(0)
@@ -103,6 +102,11 @@ class Upload:
     def forget_unfinished(self) -> None:
         """Note that the import has ended."""
         self._delete(f"{UNFINISHED}{self.name}.json")
+
+    def erased(self) -> frozenset[str]:
+        """The references of all patients who were erased: no table's restore takes them back."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=ERASED)
+        return frozenset(item["Key"].removeprefix(ERASED) for page in pages for item in page.get("Contents", ()))
 
     def _put(self, key: str, content: bytes | IO[bytes], kind: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=kind)

@@ -57,14 +57,14 @@ def by_survey(request: Request, staff: Staff) -> Response:
 
 def one(request: Request, staff: Staff) -> Response:
     """Everything about one patient; that it was read, and by whom, is written down."""
-    patient, asked = _patient(request.query("id"), staff)
+    patient, asked = patient_of(request.query("id"), staff)
     _note(request, staff, patient, "patient_viewed")
     return _show(request, staff, patient, asked)
 
 
 def take_step(request: Request, staff: Staff) -> Response:
     """Hold, release, opt out, opt in or correct; what cannot be done is answered with the page as it stands."""
-    patient, asked = _patient(request.field("id"), staff)
+    patient, asked = patient_of(request.field("id"), staff)
     step = request.params["step"]
     if step not in _STEPS:
         raise NotFound
@@ -102,7 +102,7 @@ _STEPS: dict[str, tuple[Callable[[Request, Patient], object], str]] = {
 }
 
 
-def _patient(patient_id: str, staff: Staff) -> tuple[Patient, list[Survey]]:
+def patient_of(patient_id: str, staff: Staff) -> tuple[Patient, list[Survey]]:
     """The patient and their surveys, if they were ever at a clinic that is this person's to see."""
     patient = patients.get(patient_id) if patient_id else None
     if patient is None:

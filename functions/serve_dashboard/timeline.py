@@ -43,6 +43,7 @@ _ENTRIES = {
     "released": "Taken off hold",
     "corrected": "Contact details were corrected",
     "praise": "Praise was passed on to the therapist",
+    "exported": "Everything held about the patient was taken along in a file",
     "patient_viewed": "This page was read",
     "case_viewed": "The case was read",
     "case_open": "A case was opened",

@@ -28,6 +28,11 @@ def address_key(key: bytes, email: str) -> str:
     return _keyed(key, "address", email.strip().lower())
 
 
+def erased_reference(key: bytes, patient_id: str) -> str:
+    """What stands for a patient who was erased: it recognises the number, and does not tell it."""
+    return _keyed(key, "erased", patient_id)
+
+
 def message_id(survey: str, kind: str) -> str:
     """The id of the one message of that kind for a survey."""
     return f"{survey}-{kind}"

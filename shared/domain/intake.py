@@ -12,6 +12,18 @@ from shared.domain.episode import VisitKind
 MAX_CODES, MAX_CODES_LENGTH = 100, 4000
 MAX_LENGTH = 200  # characters of a code or a column's name
 
+INCOMING, SETTINGS, PREVIEW, UNFINISHED = "incoming/", "settings/", "preview/", "unfinished/"
+"""Where exports, settings and files to look at are put, and where an import notes how far it is."""
+
+REPORTS, REJECTED, ERASED = "reports/", "rejected/", "erased/"
+"""Where reports and refused rows are put; and one object for each patient who must not come back."""
+
+
+def name_of(key: str) -> str:
+    """The name under which the reports on an uploaded file stand; no two files have the same."""
+    within = key.removeprefix(INCOMING)
+    return key if within.startswith((INCOMING, SETTINGS, PREVIEW)) else within
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:

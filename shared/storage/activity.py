@@ -47,8 +47,8 @@ class Entry:
     detail: str = ""
 
 
-def of_patient(patient_id: str, limit: int) -> list[Entry]:
-    """The latest entries about a patient, newest first."""
+def of_patient(patient_id: str, limit: int | None) -> list[Entry]:
+    """The latest entries about a patient, or all of them, newest first."""
     found = ActivityItem.query(patient_id, scan_index_forward=False, limit=limit)
     return [
         Entry(

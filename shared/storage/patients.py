@@ -12,11 +12,13 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from shared.domain.patient import CORRECTABLE, Language, Patient, filled_from, search_name
+from shared.storage import erasures
 from shared.storage.conditions import condition_failed, is_not, transaction_refused
 from shared.storage.models import PatientItem, connection
 
 MAX_SEARCHED = 500  # names looked through for one search
 NOT_MERGED: Condition = PatientItem.merged_into.does_not_exist()
+NOT_THERE: Condition = PatientItem.patient_id.does_not_exist()
 _FLAGS = ("opted_out", "hold", "deceased")  # of either of two patients who turn out to be one, they hold for both
 
 
@@ -30,6 +32,8 @@ def get(patient_id: str) -> Patient | None:
 
 def get_exactly(patient_id: str) -> Patient | None:
     """The item of this very id, also if the patient turned out to be another."""
+    if patient_id.startswith(erasures.PREFIX):
+        return None
     try:
         return to_patient(PatientItem.get(patient_id, consistent_read=True))
     except DoesNotExist:
@@ -40,18 +44,22 @@ def get_many(patient_ids: Iterable[str], *, consistent: bool = False) -> dict[st
     """The patients among these ids that exist, by the id asked for, whatever id they have since a merge."""
     wanted = set(patient_ids)
     found: dict[str, Patient] = {}
-    missing = wanted
+    asked, missing = set[str](), wanted
     while missing:
         items = PatientItem.batch_get(sorted(missing), consistent_read=consistent)
         found |= {item.patient_id: to_patient(item) for item in items}
-        missing = {patient.merged_into for patient in found.values() if patient.merged_into} - found.keys()
-    return {patient_id: _now(found[patient_id], found) for patient_id in wanted & found.keys()}
+        asked |= missing
+        missing = {patient.merged_into for patient in found.values() if patient.merged_into} - asked
+    people = {patient_id: _now(found[patient_id], found) for patient_id in wanted & found.keys()}
+    return {patient_id: patient for patient_id, patient in people.items() if patient}
 
 
-def _now(patient: Patient, found: dict[str, Patient]) -> Patient:
-    while patient.merged_into:
-        patient = found[patient.merged_into]
-    return patient
+def _now(patient: Patient, found: dict[str, Patient]) -> Patient | None:
+    """Who they are now; None if that one is just being erased, and this one with them."""
+    now: Patient | None = patient
+    while now and now.merged_into:
+        now = found.get(now.merged_into)
+    return now
 
 
 def put_record(patient: Patient, seen: Patient | None) -> bool:
@@ -153,7 +161,7 @@ def merge(retired: Patient, survivor: Patient) -> bool:
     """Make one patient of two, all at once: the survivor takes over every reason not to be mailed, or not yet.
 
     An address, a name and the like that only the retired one's records tell are the survivor's as well. False if either
-    was changed, mailed, opted out or merged since they were read.
+    was changed, mailed, opted out, merged or erased since they were read.
     """
     taken_over: list[Action] = [PatientItem.merged_from.add({retired.patient_id, *retired.merged_from})]
     filled = filled_from(retired, survivor)
@@ -182,6 +190,8 @@ def merge(retired: Patient, survivor: Patient) -> bool:
                 ],
                 condition=_same_history(retired) & _unchanged(retired),
             )
+            for patient in (retired, survivor):
+                transaction.condition_check(PatientItem, erasures.key_of(patient.patient_id), condition=NOT_THERE)
     except TransactWriteError as error:
         if transaction_refused(error):
             return False

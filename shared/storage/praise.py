@@ -6,6 +6,7 @@ The words stay on the survey, so they are gone when the survey is.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
@@ -36,6 +37,12 @@ def pass_on(therapist_id: str, praise: Praise) -> None:
             "by": {"S": praise.by},
         },
     )
+
+
+def place(therapist_id: str, survey_id: str) -> dict[str, Any]:
+    """Where it stands that the survey's comment was passed on, for a transaction that takes it away."""
+    key = {"scope": {"S": _SCOPE + therapist_id}, "day": {"S": survey_id}}
+    return {"TableName": setting("SCORES_TABLE"), "Key": key}
 
 
 def of_therapist(therapist_id: str) -> list[Praise]:
