@@ -25,7 +25,8 @@ _STAGES = {
     "eligible": ("Touchpoints reached", ""),
     "has_address": ("With an address", "{} % have an email address"),
     "not_held": ("Nothing against it", "{} % of them neither opted out nor on hold"),
-    "sent": ("Asked", "{} % of them got the survey"),
+    "sent": ("Asked", "{} % of them were sent the survey"),
+    "delivered": ("Delivered", "{} % of those mails arrived"),
     "answered": ("Answered", "{} % of them answered"),
     "commented": ("With a comment", "{} % of them wrote a comment"),
 }

@@ -53,7 +53,7 @@ def facts(answers: int, until: date, days: int, seed: int) -> Iterator[tuple[str
         sent = until - timedelta(days=int(days * dice.random()) + 1)
         row: dict[str, Any] = {
             "score": None, "answer_day": "", "cohort_day": sent.isoformat(), "touchpoint": touchpoint,
-            "funnel": FUNNEL[: dice.choice((2, 4, 4, 4, 4))], "language": language,
+            "funnel": FUNNEL[: dice.choice((2, 4, 5, 5, 5))], "language": language,
             "clinic_id": CLINICS[clinic], "therapist_id": f"t{therapist}",
         }  # fmt: skip
         said = ""
@@ -65,7 +65,7 @@ def facts(answers: int, until: date, days: int, seed: int) -> Iterator[tuple[str
             said = dice.choice(SAID[kind])
             found = lexicon.find(said)
             row |= {
-                "score": dice.choice(score), "answer_day": at.date().isoformat(), "funnel": FUNNEL[: 6 if said else 5],
+                "score": dice.choice(score), "answer_day": at.date().isoformat(), "funnel": FUNNEL[: 7 if said else 6],
                 "answered_at": format_instant(at), "themes": found.themes, "concerns": found.concerns,
                 "is_quick": dice.random() < 0.01, "is_invited": kind == "promoter" and dice.random() < 0.6,
             }  # fmt: skip

@@ -23,6 +23,7 @@ STAGES = {
     "has_address": "Have an email address",
     "not_held": "Were not held back",
     "sent": "Were sent a survey",
+    "delivered": "Had it delivered",
     "answered": "Answered",
     "commented": "Wrote a comment",
 }

@@ -19,8 +19,8 @@ from shared.domain.themes import Found, Lexicon
 Count = tuple[str, str, str]
 """What is counted: scope, day or month, field."""
 
-FUNNEL = ("eligible", "has_address", "not_held", "sent", "answered", "commented")
-"""The stages, each implying those before. `delivered` will stand between sent and answered."""
+FUNNEL = ("eligible", "has_address", "not_held", "sent", "delivered", "answered", "commented")
+"""The stages, each implying those before: an answer proves that the survey was delivered."""
 
 QUICK = timedelta(minutes=15)
 """An answer sooner than this after check-out was probably given with staff looking on."""
@@ -70,7 +70,7 @@ def _stage(survey: Survey) -> str | None:
     if survey.score is not None:
         return "commented" if survey.comment.strip() else "answered"
     if survey.sent_at:
-        return "sent"
+        return "delivered" if survey.delivered_at else "sent"
     if not survey.unsent_reason or survey.unsent_reason in _NEVER_ASKED:
         return None
     return _REACHED.get(survey.unsent_reason, "has_address")

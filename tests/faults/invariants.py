@@ -184,7 +184,7 @@ def hold(evidence: Evidence, *, at_rest: bool = True) -> None:
         i8(evidence)
 
 
-FUNNEL = ("eligible", "has_address", "not_held", "sent", "answered", "commented")
+FUNNEL = ("eligible", "has_address", "not_held", "sent", "delivered", "answered", "commented")
 _UNSENT = {
     **dict.fromkeys(("withdrawn", "superseded", "deceased"), 0),
     "no_address": 1,
@@ -245,9 +245,9 @@ def recount(surveys: Iterable[Item]) -> dict[tuple[str, str], dict[str, int]]:
 def _stage(survey: Item) -> int:
     """How many stages of the funnel the survey has reached; none while it waits."""
     if "score" in survey:
-        return 6 if survey.get("comment", "").strip() else 5
+        return 7 if survey.get("comment", "").strip() else 6
     if survey.get("sent_at"):
-        return 4
+        return 5 if survey.get("delivered_at") else 4
     reason = survey.get("unsent_reason")
     return _UNSENT.get(reason, 2) if reason else 0
 

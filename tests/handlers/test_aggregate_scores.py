@@ -286,6 +286,7 @@ steps = st.one_of(
         st.sampled_from(["en", "es"]),
     ),
     st.tuples(st.just("sent"), numbers),
+    st.tuples(st.just("delivered"), numbers),
     st.tuples(st.just("unsent"), numbers, st.sampled_from(["expired", "no_address", "on_hold", "withdrawn"])),
     st.tuples(st.just("answer"), numbers, st.integers(0, 10), st.sampled_from(COMMENTS), moments),
     st.tuples(st.just("invited"), numbers),
@@ -334,7 +335,12 @@ class Practice:
     def _sent(self, number: int) -> None:
         if number in self.known:
             surveys.mark_sent(survey_id(number), MONDAY_NOON)
-            self.known[number]["stage"] = 4
+            self.known[number]["stage"] = max(4, self.known[number]["stage"])
+
+    def _delivered(self, number: int) -> None:
+        if number in self.known and self.known[number]["stage"] >= 4:
+            surveys.mark_delivered(survey_id(number), MONDAY_NOON)
+            self.known[number]["stage"] = 5
 
     def _unsent(self, number: int, reason: str) -> None:
         if number in self.known and self.known[number]["stage"] < 4:
@@ -382,7 +388,7 @@ class Practice:
         table: dict[tuple[str, str], dict[str, int]] = {}
         for number, facts in self.known.items():
             given = facts["answer"]
-            stage = (6 if given[1] else 5) if given else facts["stage"]
+            stage = (7 if given[1] else 6) if given else facts["stage"]
             scopes = ["practice", f"clinic#{facts['clinic']}", "touchpoint#evaluation"]
             scopes += [f"therapist#{facts['therapist']}"] if facts["therapist"] else []
             day = day_of(given) if given else ""

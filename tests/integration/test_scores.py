@@ -11,7 +11,7 @@ import pytest
 from local.stack import Stack
 from tests.integration.practice import NEW_YORK, Practice, at, at_once, someone, visit
 
-FUNNEL = ("sent", "answered", "commented")
+FUNNEL = ("sent", "delivered", "answered", "commented")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,7 @@ def funnel_recount(practice: Practice) -> Counter[tuple[str, str]]:
     for survey in practice.items("SurveysTable"):
         reached = {
             "sent": "sent_at" in survey or "score" in survey,
+            "delivered": ("sent_at" in survey and "delivered_at" in survey) or "score" in survey,
             "answered": "score" in survey,
             "commented": bool(survey.get("comment")),
         }

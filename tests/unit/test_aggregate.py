@@ -95,6 +95,9 @@ def test_a_survey_without_a_therapist_counts_in_the_other_scopes() -> None:
         ({"unsent_reason": "refused"}, "not_held"),
         ({"unsent_reason": "unknown"}, "not_held"),
         ({"sent_at": SENT}, "sent"),
+        ({"sent_at": SENT, "delivered_at": SENT}, "delivered"),
+        ({"delivered_at": SENT}, ""),  # the sender has not finished yet
+        ({"unsent_reason": "unknown", "delivered_at": SENT}, "not_held"),
         ({"sent_at": SENT, "score": 0, "answered_at": ANSWERED}, "answered"),
         ({"sent_at": SENT, "score": 0, "answered_at": ANSWERED, "comment": " \n"}, "answered"),
         ({"sent_at": SENT, "score": 0, "answered_at": ANSWERED, "comment": "No"}, "commented"),
@@ -240,7 +243,7 @@ def test_of_two_answers_in_one_second_one_is_the_latest() -> None:
 
 
 def test_what_the_first_release_counted_is_no_ones_latest() -> None:
-    old = Counted(9, "2026-03-09", "2026-03-02", FUNNEL[:5], "north", "t1", "evaluation")
+    old = Counted(9, "2026-03-09", "2026-03-02", FUNNEL[:6], "north", "t1", "evaluation")
     marked = mark_latest({"old": old, "new": facts_about(answered("new", 3))})
     assert marked["old"] == old
     assert marked["new"]
