@@ -12,6 +12,7 @@ from shared.mail.mailer import MailThrottled
 DAY_SHARE = 0.8  # of the day's quota; alerts and the practice's other mail need the rest, and cannot wait for it
 RATE_SHARE = 0.98  # of the rate; an alert that meets a full second is sent again in the next
 CATCH_UP = 0.1  # seconds' worth of turns that nobody took in time and that may still be taken
+FASTER = 0.75  # of the fastest way there and back that was seen: none will be faster than that
 SLOWER, RECOVERY, SLOWEST = 0.8, 0.05, 0.25  # of the rate: after a refusal; regained each second; never less than this
 PATIENCE, REFUSALS = 3.0, 5  # nothing got through for so many seconds, and so many times: others need it all
 
@@ -66,17 +67,24 @@ class Pace:
         self._fastest = float("inf")
         self._slowed_to, self._slowed_at = self._full_rate, self._next
         self._refusals, self._refused_since = 0, self._next
-        self.lead = 1 / self._full_rate
+        self._leads, self._turns = 0.0, 0
 
     def wait(self) -> None:
-        """Return when it is this caller's turn; how long before it callers come is told by `lead`."""
+        """Return when it is this caller's turn."""
         with self._lock:
             now = self._monotonic()
             turn = max(self._next, now - CATCH_UP)
             self._next = turn + 1 / self._rate(now)
-            self.lead += 0.1 * (turn - now - self.lead)
+            self._leads += turn - now
+            self._turns += 1
         if turn > now:
             self._sleep(turn - now)
+
+    def lead(self) -> float:
+        """How many seconds before their turn callers came, on average since this was last asked."""
+        with self._lock:
+            lead, self._leads, self._turns = self._leads / max(1, self._turns), 0.0, 0
+        return lead
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -102,8 +110,8 @@ class Pace:
     def _take_place(self) -> float:
         """Take a place; else the seconds after which one may be free."""
         with self._lock:
-            # The first mails open connections, so theirs is no ordinary way.
-            fastest = self._fastest if self._answers > self._places else 0.0
+            # The first mails open connections, so theirs is no ordinary way; and a faster one may come.
+            fastest = FASTER * self._fastest if self._answers > self._places else 0.0
             now = self._monotonic()
             while self._answered and self._answered[0] - fastest + 1 <= now:
                 heapq.heappop(self._answered)

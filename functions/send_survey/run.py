@@ -22,8 +22,8 @@ from shared.storage.settings import practice
 
 PAGE = 100  # DynamoDB's most for one BatchGetItem
 FIRST_GUESS = 0.15  # seconds that one message takes: claim, call and the writes around it
-MAX_THREADS = 128  # as many as the clients have connections
-LATE, EARLY = 0.02, 0.06  # seconds before its turn that a message should be ready: at least, and not much more
+MAX_THREADS = 192  # as many as the clients have connections
+READY = 0.06  # seconds before its turn that a message should have been claimed
 
 
 @dataclass
@@ -79,14 +79,17 @@ def send_due(
     most = max(1, min(most_at_once, int(rate)))
     hands = min(most, math.ceil(rate * FIRST_GUESS))
     running: set[Future[Result]] = set()
+    since_counted = 0
 
     def collect(until: int) -> None:
-        nonlocal running, stop, hands
+        nonlocal running, stop, hands, since_counted
         while len(running) > until:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 tally.add(future.result())
-                hands = _hands(hands, most, sender.pace.lead, rate)
+            since_counted += len(done)
+            if since_counted >= hands:
+                hands, since_counted = _hands(hands, most, sender.pace.lead(), rate), 0
             stop = stop or _why_refused(tally, sender)
 
     with ThreadPoolExecutor(most + 1) as pool:
@@ -114,13 +117,11 @@ def send_due(
 
 
 def _hands(hands: int, most: int, lead: float, rate: float) -> int:
-    """How many messages to have in hand: as many as rate and latency call for, found by when they are ready.
+    """How many messages to have in hand: as many as rate and latency call for, known by how early they are ready.
 
     Too few, and turns go by with nobody there; too many, and claimed mail waits while its patient may change.
     """
-    if lead < LATE:
-        return min(hands + 1, most)
-    return max(hands - 1, 1) if lead > EARLY + 2 / rate else hands
+    return max(1, min(most, round(hands + rate * (READY - lead))))
 
 
 def _split(entries: Iterable[DueMessage], as_of: datetime) -> tuple[list[DueMessage], list[DueMessage]]:

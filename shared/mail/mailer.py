@@ -85,7 +85,7 @@ _STOPPED = {
     "SignatureDoesNotMatch",
 }
 _REFUSED = {"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"}
-CONNECTIONS = 128  # kept open; a run has no more threads
+CONNECTIONS = 192  # kept open; a run has no more threads
 
 
 class SesMailer:

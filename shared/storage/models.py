@@ -21,7 +21,7 @@ from pynamodb.models import Model
 from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
 
-CONNECTIONS = 128  # kept open; a run of the sender has no more threads
+CONNECTIONS = 192  # kept open; a run of the sender has no more threads
 _connection = Connection(
     connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=5, max_pool_connections=CONNECTIONS
 )
