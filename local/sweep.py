@@ -1,4 +1,4 @@
-"""`make sweep`: find what was left behind, and do it: imports, alerts, review requests, mail, digests, cases, scores.
+"""`make sweep`: find what was left behind, and do it, from unfinished imports to claimed mail and owed alerts.
 
 Streams lose events, functions are killed and queues of failures hold no data, so what is owed stands in the tables.
 The schedules sweep them; this does it all at once, on the stack of this machine or (STACK=name) on one in AWS with the
@@ -32,6 +32,10 @@ class Sweep:
 
 def _imports(result: Mapping[str, int]) -> Iterator[str]:
     yield f"{_count(result['unfinished'], 'unfinished import')}, taken up where they were left"
+
+
+def _erasures(result: Mapping[str, int]) -> Iterator[str]:
+    yield f"{_count(result['erased'], 'patient')} erased, {result['in_progress']:,} still being searched for"
 
 
 def _alerts(result: Mapping[str, int]) -> Iterator[str]:
@@ -71,6 +75,7 @@ def _scores(result: Mapping[str, int]) -> Iterator[str]:
 
 SWEEPS = (
     Sweep("Imports", "ImportVisitsFunction", _imports),
+    Sweep("Erasures", "ErasePatientFunction", _erasures),
     Sweep("Alerts", "AlertStaffFunction", _alerts),
     Sweep("Review requests", "RequestReviewFunction", _reviews),
     Sweep("Mail to patients", "SendSurveyFunction", _mail),

@@ -14,6 +14,7 @@ from local.template import functions, load_template
 NOW = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
 NOTHING: dict[str, Any] = {
     "ImportVisitsFunction": {"files": [], "unfinished": 0},
+    "ErasePatientFunction": {"erased": 0, "in_progress": 0, "failed": 0},
     "AlertStaffFunction": {"surveys": 0},
     "RequestReviewFunction": {"surveys": 0},
     "SendSurveyFunction": {"due": 0, "sent": 0, "skipped": {}, "deferred": {}, "unknown": 0, "failed": 0},
