@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from local.deployed import on_this_machine
-from local.stack import ROOT, Stack
+from local.stack import Stack
 from local.sweep import SWEEPS, sweep
+from local.template import ROOT
 from tests.integration.practice import Mail, Person, Practice, at, boss, evaluation, eventually, instant, someone
 
 LINKS = "Google=https://g.page/r/riverside/review"
