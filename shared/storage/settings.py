@@ -40,8 +40,8 @@ def read_ahead(clinic_id: str = "") -> None:
     table = setting("SETTINGS_TABLE")
     keys = [{"scope": {"S": scope}} for scope in missing]
     answer = client().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-    found = {item["scope"]["S"]: item for item in answer["Responses"].get(table, ())}
-    unread = [key["scope"]["S"] for key in answer["UnprocessedKeys"].get(table, {}).get("Keys", ())]
+    found = {item["scope"]["S"]: item for item in answer.get("Responses", {}).get(table, ())}
+    unread = [key["scope"]["S"] for key in answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())]
     for scope in set(missing).difference(unread):
         keep(scope, _kept_of(scope, found.get(scope, {})))
 

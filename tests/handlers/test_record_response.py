@@ -10,10 +10,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.units import Meter
 from functions.record_response.handler import handler
 from shared.domain.identity import new_token
 from shared.domain.score import Category
@@ -132,6 +134,19 @@ def test_an_accepted_answer_is_one_call_to_dynamodb(token, calls):
     calls.clear()
     post(token, 9, "Very kind.")
     assert calls == ["UpdateItem"]
+
+
+def test_an_accepted_answer_is_billed_three_write_units_and_a_page_none(token):
+    get(token, "9")
+    meter = Meter(boto3.client("dynamodb"))
+    meter.attach(dynamodb.client())
+    get(token, "9")
+    page = (meter.wru, meter.rru)
+    meter.clear()
+    post(token, 9, "Very kind.")
+    answer = (meter.wru, meter.rru)
+    meter.detach(dynamodb.client())
+    assert {"page": page, "answer": answer} == {"page": (0, 1), "answer": (3, 0)}  # table, owed reaction, night's list
 
 
 def test_a_cold_page_is_two_calls_and_the_answer_that_follows_is_one(token, calls):
