@@ -24,6 +24,7 @@ from shared.domain.message import SHARDS, Message, MessageKind, shard_of
 from shared.domain.patient import Patient
 from shared.domain.survey import Survey
 from shared.mail.mailer import Mail, MailOutcomeUnknown, MailThrottled
+from shared.storage import addresses, messages, outcomes, patients, settings, surveys
 from shared.storage.messages import DueMessage
 
 MONDAY_NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
@@ -220,25 +221,25 @@ def _stand_ins(world: World, due: Sequence[DueMessage], conditions: Conditions, 
 
     table, yes = conditions.table, after(conditions.table, lambda *_: True)
     stand_ins = {
-        (run.messages, "due_until"): due_until,
-        (run.messages, "get_many"): after(table, lambda ids: {id_: _message(id_) for id_ in ids}),
-        (run.patients, "get_many"): after(table, lambda ids: {id_: _patient(id_) for id_ in ids}),
-        (run.surveys, "get_many"): after(table, lambda ids: {id_: _survey(id_) for id_ in ids}),
-        (run.addresses, "get_many"): after(table, lambda _: {}),
-        (run.settings, "load_clinic"): lambda _: clinic,
+        (messages, "due_until"): due_until,
+        (messages, "get_many"): after(table, lambda ids: {id_: _message(id_) for id_ in ids}),
+        (patients, "get_many"): after(table, lambda ids: {id_: _patient(id_) for id_ in ids}),
+        (surveys, "get_many"): after(table, lambda ids: {id_: _survey(id_) for id_ in ids}),
+        (addresses, "get_many"): after(table, lambda _: {}),
+        (settings, "load_clinic"): lambda _: clinic,
         (run, "practice"): lambda: practice,
         (run, "ThreadPoolExecutor"): partial(Workers, world),
         (run, "wait"): world.wait,
         (delivery, "_letter"): lambda situation, patient, *_: _mail(patient),
-        (delivery.messages, "claim"): after(conditions.transaction, lambda *_: True),
-        (delivery.messages, "begin_call"): yes,
-        (delivery.messages, "finish_call"): yes,
-        (delivery.messages, "release"): yes,
-        (delivery.messages, "give_back"): yes,
-        (delivery.messages, "give_up"): yes,
-        (delivery.surveys, "mark_unsent"): yes,
-        (delivery.patients, "get"): after(table, _patient),
-        (delivery.outcomes, "write_down"): lambda *_: world.sleep(sum(table.draw(dice) for _ in range(3))),
+        (messages, "claim"): after(conditions.transaction, lambda *_: True),
+        (messages, "begin_call"): yes,
+        (messages, "finish_call"): yes,
+        (messages, "release"): yes,
+        (messages, "give_back"): yes,
+        (messages, "give_up"): yes,
+        (surveys, "mark_unsent"): yes,
+        (patients, "get"): after(table, _patient),
+        (outcomes, "write_down"): lambda *_: world.sleep(sum(table.draw(dice) for _ in range(3))),
     }
     with ExitStack() as stack:
         for (holder, name), stand_in in stand_ins.items():
