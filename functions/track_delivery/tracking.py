@@ -24,8 +24,8 @@ def track(event: DeliveryEvent, now: datetime) -> bool:
     if recorded:
         message = outcomes.settle(recorded.message)
         _count(event, recorded, message.state, now)
-        if message.kind is not MessageKind.REVIEW and message.delivery in (Kind.DELIVERED, Kind.COMPLAINED):
-            surveys.mark_delivered(message.survey_id, message.delivery_at or event.at)
+        if message.kind is not MessageKind.REVIEW and event.kind in (Kind.DELIVERED, Kind.COMPLAINED):
+            surveys.mark_delivered(message.survey_id, event.at)
     if event.kind is Kind.COMPLAINED:
         _end_all_mail(event, recorded.message.patient_id if recorded else "")
     log("mail_tracked", kind=event.kind, message_id=event.message_id, survey_id=event.survey_id)
