@@ -24,7 +24,7 @@ _ENCODED_WORD = "=?"  # begins what mail programs decode (RFC 2047), and line br
 
 
 def clean_header(text: str) -> str:
-    """One harmless line: nothing that breaks it, turns it round or is read as something else, whatever a record held."""
+    """One harmless line: nothing that breaks it, turns it or is read as something else, whatever a record held."""
     kept = "".join(" " if unicodedata.category(letter) in _CONTROLS else letter for letter in text)
     return " ".join(_OVERRIDES.sub("", kept).replace(_ENCODED_WORD, "= ?").split())
 

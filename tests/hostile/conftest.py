@@ -1,5 +1,6 @@
 """Hostile input goes through the handlers in process, on moto."""
 
+import json
 from collections.abc import Iterator
 from threading import RLock
 from typing import Any
@@ -9,23 +10,37 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from functions.serve_dashboard import user_pool
 from tests.handlers.conftest import aws, choose, mailer, moto
+from tests.handlers.exports import WRITES
 from tests.handlers.staff_pool import FakeUserPool
 
 __all__ = ("aws", "choose", "mailer", "moto")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_call_at_a_time() -> Iterator[None]:
-    """Moto stumbles over the sender's threads."""
-    lock, real = RLock(), BotocoreStubber.__call__
+class Calls(list[tuple[str, str]]):
+    """Each call to DynamoDB since the list was last cleared: operation and table."""
 
-    def call(stubber: Any, *args: Any, **kwargs: Any) -> Any:
+    @property
+    def writes(self) -> set[str]:
+        """The tables that were written to."""
+        return {table for operation, table in self if operation in WRITES}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def calls() -> Iterator[Calls]:
+    """What is asked of DynamoDB; and one call at a time, since moto stumbles over the sender's threads."""
+    lock, real, made = RLock(), BotocoreStubber.__call__, Calls()
+
+    def call(stubber: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
         with lock:
-            return real(stubber, *args, **kwargs)
+            target = request.headers.get("X-Amz-Target", b"")
+            name = target.decode() if isinstance(target, bytes) else str(target)
+            if name.startswith("DynamoDB_20120810."):
+                made.append((name.partition(".")[2], _table(json.loads(request.body))))
+            return real(stubber, event_name, request, **kwargs)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(BotocoreStubber, "__call__", call)
-        yield
+        yield made
 
 
 @pytest.fixture
@@ -36,3 +51,9 @@ def pool(aws: None, monkeypatch: pytest.MonkeyPatch) -> FakeUserPool:
     fake.add("olive@example.com", "owner", name="Olive Owens")
     fake.add("robin@example.com", "clinic_admin", name="Robin Reyes", custom_clinics="c0;c1")
     return fake
+
+
+def _table(request: dict[str, Any]) -> str:
+    if "TableName" in request:
+        return str(request["TableName"])
+    return " ".join(sorted(request.get("RequestItems", {}))) or str(request.get("TransactItems", ""))

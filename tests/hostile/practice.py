@@ -1,4 +1,4 @@
-"""A practice whose every free text is somebody's: taken in, mailed, answered, worked on, counted, shown and exported."""
+"""A practice whose every free text is somebody's: taken in, mailed, answered, counted, shown and exported."""
 
 import csv
 import itertools
@@ -151,8 +151,10 @@ def _take_in(
         _upload(
             bucket,
             "incoming/visits.csv",
-            (*("visit_id", "patient_id", "case_id", "clinic_id", "clinic_name", "therapist_id", "therapist_name"),)
-            + ("started_at", "kind", "status"),
+            (
+                *("visit_id", "patient_id", "case_id", "clinic_id", "clinic_name", "therapist_id", "therapist_name"),
+                *("started_at", "kind", "status"),
+            ),
             [
                 (
                     *(f"v{number}", patient_id, f"case{number}", f"c{number % CLINICS}", own[4], f"t{number % 7}"),
