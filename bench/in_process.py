@@ -48,15 +48,19 @@ def stack() -> Iterator[Meter]:
 def metered() -> Iterator[Meter]:
     """A meter on the clients of shared.storage."""
     meter = Meter(boto3.client("dynamodb"))
-    clients: tuple[Any, ...] = (dynamodb.client(), models.connection().client)
-    for client in clients:
+    for client in clients():
         meter.attach(client)
     try:
         with _one_at_a_time():
             yield meter
     finally:
-        for client in clients:
+        for client in clients():
             meter.detach(client)
+
+
+def clients() -> tuple[Any, ...]:
+    """The clients that shared.storage asks DynamoDB with."""
+    return dynamodb.client(), models.connection().client
 
 
 @contextmanager

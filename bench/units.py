@@ -93,14 +93,17 @@ class Meter:
     _replays: set[str] = field(default_factory=set)
 
     def attach(self, client: Any) -> None:
-        """Listen to this botocore client from now on."""
-        client.meta.events.register("provide-client-params.dynamodb", self._before)
-        client.meta.events.register("after-call.dynamodb", self._after)
+        """Listen to this botocore client from now on; once, however often it is told to."""
+        for event, handler in self._events():
+            client.meta.events.register(event, handler, unique_id=f"{id(self)} {event}")
 
     def detach(self, client: Any) -> None:
         """Listen no longer."""
-        client.meta.events.unregister("provide-client-params.dynamodb", self._before)
-        client.meta.events.unregister("after-call.dynamodb", self._after)
+        for event, handler in self._events():
+            client.meta.events.unregister(event, handler, unique_id=f"{id(self)} {event}")
+
+    def _events(self) -> tuple[tuple[str, Any], ...]:
+        return ("provide-client-params.dynamodb", self._before), ("after-call.dynamodb", self._after)
 
     @property
     def calls(self) -> int:
@@ -156,7 +159,7 @@ class Meter:
         after = before if failed else [self._item(*target) for target in targets]
         units = 0
         for (name, _), old, new in zip(targets, before, after, strict=True):
-            units += write_units(old, new, self._table(name), transaction=transaction)
+            units += write_units(old, new, self.table(name), transaction=transaction)
         return Request(operation, tables, write=units, failed=failed)
 
     def _is_replay(self, params: dict[str, Any], failed: bool) -> bool:
@@ -195,7 +198,7 @@ class Meter:
 
     def _looked_at(self, operation: str, params: dict[str, Any], parsed: dict[str, Any]) -> Iterable[Item]:
         """The items of the page before they were filtered and cut: as the index, or the table, holds them."""
-        index = self._table(params["TableName"]).indexes.get(params.get("IndexName", ""))
+        index = self.table(params["TableName"]).indexes.get(params.get("IndexName", ""))
         items: Iterable[Item] = parsed.get("Items", ())
         hides = {"FilterExpression", "ProjectionExpression", "Select"} & params.keys()
         if hides:
@@ -226,9 +229,10 @@ class Meter:
         return [(part["TableName"], part.get("Key") or self._key(part["TableName"], part["Item"])) for part in parts]
 
     def _key(self, table: str, item: Item) -> Item:
-        return {name: item[name] for name in self._table(table).keys}
+        return {name: item[name] for name in self.table(table).keys}
 
-    def _table(self, name: str) -> Table:
+    def table(self, name: str) -> Table:
+        """Keys and indexes of this table."""
         if name not in self._tables:
             self._tables[name] = described(self.shadow.describe_table(TableName=name)["Table"])
         return self._tables[name]
