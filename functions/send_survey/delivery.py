@@ -151,8 +151,8 @@ def _refused(situation: Situation, sender: Sender) -> Result:
 
 
 def _give_up(message: Message, attempt: int) -> Result:
-    """It may have left; an event that has come meanwhile knows."""
-    if messages.give_up(message.message_id, attempt):
+    """It may have left; an event that has come by now knows."""
+    if message.delivery is None and messages.give_up(message.message_id, attempt):
         if message.kind is MessageKind.SURVEY:
             surveys.mark_unsent(message.survey_id, "unknown")
         return Result("unknown")

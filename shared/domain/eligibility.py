@@ -23,7 +23,7 @@ class Verdict(StrEnum):
     SEND = "send"
     DEFER = "defer"  # stays due: the next run looks again
     SKIP = "skip"  # settled: never sent
-    GIVE_UP = "give_up"  # a sender died while calling the provider: unknown, never sent again
+    GIVE_UP = "give_up"  # it may have left: unknown, or what events say of it, and never sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ def decide(situation: Situation, as_of: datetime, now: datetime) -> Decision:
             return Decision(Verdict.DEFER, "in_progress")
         if message.state is MessageState.CALLING:
             return Decision(Verdict.GIVE_UP)
-    elif message.state is not MessageState.DUE:
+    if message.is_told_of:
+        return Decision(Verdict.GIVE_UP)  # whoever heard the event died before settling the message
+    if message.state not in (MessageState.DUE, MessageState.CLAIMED):
         return Decision(Verdict.DEFER, "settled")  # the index lags behind the table for a moment
     if reason := _never(situation, as_of):
         return Decision(Verdict.SKIP, reason)

@@ -79,3 +79,11 @@ class Message:
     delivery_at: datetime | None = None
     delivery_status: str = ""  # a bounce's enhanced status code
     delivery_events: frozenset[str] = frozenset()  # the kinds of events that came
+
+    @property
+    def is_told_of(self) -> bool:
+        """Whether an event says what became of a message that nobody is sending, and that is not settled so."""
+        if self.state is MessageState.UNKNOWN:
+            return self.delivery is not None
+        waits = self.state in (MessageState.DUE, MessageState.CLAIMED)
+        return waits and self.delivery not in (None, Kind.REJECTED)

@@ -189,8 +189,10 @@ def claim(claim: Claim) -> bool:
 
 
 def _claimable(now: datetime) -> Condition:
+    """Nobody is sending it, and no event says that it left already."""
     left_behind = (MessageItem.state == MessageState.CLAIMED) & (MessageItem.lease_until < now)
-    claimable: Condition = (MessageItem.state == MessageState.DUE) | left_behind
+    untold: Condition = MessageItem.delivery.does_not_exist() | (MessageItem.delivery == Kind.REJECTED)
+    claimable: Condition = ((MessageItem.state == MessageState.DUE) | left_behind) & untold
     return claimable
 
 
@@ -334,7 +336,8 @@ def record_delivery(event: DeliveryEvent) -> Recorded | None:
     """Note what became of a message, in whatever state it is and in whatever order events come; None if it is gone.
 
     The state stays: that is for `settle`. An event that comes again is not the first. That a sent message was sent is
-    no news and costs no write.
+    no news and costs no write. An unknown message goes back into the index of due ones, so that the sender's next run
+    settles it should whoever heard the event die before that.
     """
     item = MessageItem
     while (known := get(event.message_id)) is not None:
@@ -349,13 +352,13 @@ def record_delivery(event: DeliveryEvent) -> Recorded | None:
             changes.append(item.delivery.set(event.kind))
             changes.append(item.delivery_at.set(event.at))
             changes.append(item.delivery_status.set(event.status) if event.status else item.delivery_status.remove())
-        unchanged: Condition = (
-            item.delivery == known.delivery
-            if known.delivery
-            else item.message_id.exists() & item.delivery.does_not_exist()
+        if known.state is MessageState.UNKNOWN:
+            changes.append(item.due.set(shard_of(known.patient_id)))
+        unchanged: Condition = (item.state == known.state) & (
+            item.delivery == known.delivery if known.delivery else item.delivery.does_not_exist()
         )
         stored = MessageItem(event.message_id)
-        # Refused where another event came first; each that does makes one kind fewer, so this ends.
+        # Refused where another event or the sender came first: a message has few kinds and steps left, so this ends.
         if _update_item(stored, changes, unchanged & ~item.delivery_events.contains(event.kind)):
             return Recorded(_to_message(stored), True)
     return None
