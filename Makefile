@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake sweep resume build check bench
+.PHONY: help demo test up down intake patient sweep resume build check bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ sweep: .venvs/dev/ready ## Find and do what was left behind: alerts, imports, cl
 
 resume: .venvs/dev/ready ## Let sending to patients go on after it stopped itself [STACK=name in AWS]
 	@$(DEV) -m local.resume $(if $(STACK),--stack "$(STACK)")
+
+patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient or RETURNS=yes [STACK=…]
+	@$(DEV) -m local.patient $(if $(NUMBER),"$(NUMBER)") $(if $(EXPORT),--export "$(EXPORT)") \
+	  $(if $(ERASE),--erase "$(ERASE)") $(if $(RETURNS),--returns) $(if $(AGAIN),--again) $(if $(STACK),--stack "$(STACK)")
 
 build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build

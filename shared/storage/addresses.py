@@ -8,9 +8,12 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from shared.domain.delivery import STAFF
 from shared.domain.patient import Address
 from shared.storage.conditions import condition_failed, is_not
 from shared.storage.models import AddressItem
+
+_STAFF_LIST = "staff"
 
 
 def get_many(address_keys: Iterable[str]) -> dict[str, Address]:
@@ -29,24 +32,36 @@ def get_many(address_keys: Iterable[str]) -> dict[str, Address]:
     }
 
 
-def mark_bounced(address_key: str, at: datetime) -> bool:
-    """No mail to this address arrives, known before or not; False if that was said before."""
-    return _mark(address_key, AddressItem.bounced, [AddressItem.bounced_at.set(at)])
+def failing_staff() -> frozenset[str]:
+    """The keys of the staff's addresses that bounced or complained and that nothing has reached since."""
+    for item in AddressItem.batch_get([_STAFF_LIST]):
+        return frozenset(item.failing or ())
+    return frozenset()
 
 
-def mark_complained(address_key: str, at: datetime) -> bool:
-    """Whoever reads this address called a mail spam; False if that was said before."""
-    return _mark(address_key, AddressItem.complained, [AddressItem.complained_at.set(at)])
+def mark_bounced(address_key: str, at: datetime) -> None:
+    """No mail to this address arrives, known before or not."""
+    _mark(address_key, AddressItem.bounced, [AddressItem.bounced_at.set(at)])
 
 
-def mark_reached(address_key: str) -> bool:
-    """Mail to this address arrives again; False if nothing said it did not."""
-    cleared: list[Action] = [AddressItem.bounced.remove(), AddressItem.bounced_at.remove()]
-    return _update(address_key, cleared, AddressItem.bounced == True)  # noqa: E712 (an expression)
+def mark_complained(address_key: str, at: datetime) -> None:
+    """Whoever reads this address called a mail spam."""
+    _mark(address_key, AddressItem.complained, [AddressItem.complained_at.set(at)])
 
 
-def _mark(address_key: str, flag: BooleanAttribute, changes: list[Action]) -> bool:
-    return _update(address_key, [flag.set(True), *changes], is_not(flag))
+def mark_reached(address_key: str, at: datetime) -> None:
+    """Mail to this address of the staff's arrives, as it did not before."""
+    flags = (AddressItem.bounced, AddressItem.bounced_at, AddressItem.complained, AddressItem.complained_at)
+    earlier: Condition = (AddressItem.bounced_at < at) | (AddressItem.complained_at < at)
+    later: Condition = (AddressItem.bounced_at >= at) | (AddressItem.complained_at >= at)
+    if _update(address_key, [flag.remove() for flag in flags], earlier & ~later):
+        _update(_STAFF_LIST, [AddressItem.failing.delete({address_key})], AddressItem.failing.contains(address_key))
+
+
+def _mark(address_key: str, flag: BooleanAttribute, changes: list[Action]) -> None:
+    _update(address_key, [flag.set(True), *changes], is_not(flag))
+    if address_key.startswith(STAFF):
+        AddressItem(_STAFF_LIST).update([AddressItem.failing.add({address_key})])
 
 
 def _update(address_key: str, actions: list[Action], condition: Condition) -> bool:

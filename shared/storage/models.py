@@ -276,7 +276,7 @@ class MessageItem(Table):
 
 
 class AddressItem(Table):
-    """Email addresses under a keyed hash."""
+    """Email addresses under a keyed hash; the item `staff` lists those of the staff that take no mail as `failing`."""
 
     class Meta:
         table_name = setting("ADDRESSES_TABLE")
@@ -289,6 +289,7 @@ class AddressItem(Table):
     bounced_at = InstantAttribute(null=True)
     complained = BooleanAttribute(null=True)
     complained_at = InstantAttribute(null=True)
+    failing = UnicodeSetAttribute(null=True)
 
 
 class ScoresItem(Table):

@@ -1,0 +1,5 @@
+"""Canary patients on moto."""
+
+from tests.handlers.conftest import aws, choose, moto
+
+__all__ = ["aws", "choose", "moto"]

@@ -1,0 +1,253 @@
+"""A patient is erased: nothing of theirs is left anywhere, the figures stay, and nothing brings them back."""
+
+from datetime import timedelta
+
+import pytest
+
+from functions.erase_patient.handler import handler as erase_patient
+from shared.domain.aggregate import contribution
+from shared.domain.erasure import LONGEST_RUN
+from shared.domain.identity import address_key
+from shared.domain.message import MessageKind
+from shared.hash_key import hash_key
+from shared.storage import addresses, erasures, messages, patients, removal, surveys, visits
+from tests.builders import a_message, a_patient, a_survey, a_visit
+from tests.fakes import FakeContext
+from tests.handlers.answering import answer, survey_id
+from tests.handlers.exports import Bucket, Killed, at_writes, dying_at, file_of, restore, run, send, upload
+from tests.privacy import canary, life
+from tests.privacy.canary import has_none_of, objects, tables
+from tests.privacy.life import NOW, PATIENTS, PERSON, SURVEY, VISIT, VISITS, ask, erase, look, scores
+
+IDS = {"survey": SURVEY, **canary.WORDS}
+
+
+@pytest.fixture
+def bucket(aws: None) -> Bucket:
+    bucket = Bucket()
+    life.live(bucket)
+    return bucket
+
+
+def test_before_it_every_word_is_found_so_that_finding_none_means_something(bucket):
+    held = [text for _, text in (*tables(), *objects())]
+    assert [what for what, word in IDS.items() if not any(word in text for text in held)] == []
+
+
+def test_nothing_is_left_in_any_table_or_any_version_of_any_object(bucket):
+    erase()
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_nothing_of_anybody_else_is_touched(bucket):
+    def neighbour() -> list[str]:
+        return sorted(text for where, text in tables() if '"n1"' in text or life.ANOTHER in text)
+
+    before = neighbour()
+    assert len(before) > 8
+    erase()
+    assert neighbour() == before
+    assert bucket.read("incoming/neighbours.csv")
+
+
+def test_what_was_counted_stays_counted_and_a_recount_finds_it(bucket):
+    before = scores()
+    reference = erase()
+    life.count()
+    assert scores() == before
+    (facts,) = removal.figures()
+    assert (facts.score, facts.answered_at) == (3, "")
+    counted = contribution(facts)
+    assert counted["practice", "2026-03-03", "s3"] == 1
+    assert reference not in str(facts)
+
+
+def test_an_answer_that_no_night_had_counted_is_never_counted(bucket):
+    answer(life.ANOTHER, 2)
+    erase("n1")
+    life.count()
+    (row,) = (row for place, row in scores().items() if place == "practice 2026-03-03")
+    assert '"s2"' not in row
+    assert '"s9": {"N": "1"}' in row
+
+
+def test_killed_at_any_write_it_is_finished_by_the_next_call(bucket):
+    reference = ask()
+    for write in range(1, 200):
+        try:
+            with at_writes(dying_at(write, "after" if write % 2 else "before")):
+                look(erase=reference)
+        except Killed:
+            continue
+        break
+    assert write > 10
+    look(NOW + LONGEST_RUN)
+    assert look(NOW + 2 * LONGEST_RUN)["erased"] == 1
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_asked_and_begun_twice_it_is_one(bucket):
+    assert ask() == ask()
+    assert list(erasures.references()) == [erase()]
+
+
+def test_it_is_not_finished_before_all_that_ran_beside_it_has_ended(bucket):
+    reference = ask()
+    look(erase=reference)
+    assert look(NOW + LONGEST_RUN - timedelta(seconds=1))["erased"] == 0
+    found = erasures.find(reference)
+    assert found
+    assert found.traces
+    # An import that read the patient before they were erased writes what it read.
+    surveys.create(a_survey(survey_id(7), patient_id=canary.PATIENT_ID, case_id=canary.CASE_ID))
+    visits.put(a_visit(f"{canary.VISIT_ID}-9", patient_id=canary.RETIRED_ID), None)
+    patients.put_record(a_patient(canary.PATIENT_ID, email=canary.EMAIL), None)
+    assert look(NOW + LONGEST_RUN)["erased"] == 0  # it found something: others may still be at it
+    assert look(NOW + 2 * LONGEST_RUN)["erased"] == 1
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_what_is_written_late_under_a_survey_that_is_gone_is_found_too(bucket):
+    reference = ask()
+    look(erase=reference)
+    messages.create(a_message(SURVEY, MessageKind.REVIEW, patient_id=canary.PATIENT_ID))
+    look(NOW + LONGEST_RUN)
+    look(NOW + 2 * LONGEST_RUN)
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_the_proof_tells_who_when_why_and_how_much_and_nothing_of_whom(bucket):
+    reference = erase()
+    found = erasures.find(reference)
+    assert found
+    assert (found.by, found.why, found.finished_at) == ("Robin Reyes", "patient", NOW + LONGEST_RUN)
+    assert found.traces is None
+    assert found.removed["patients"] == 2
+    assert (found.removed["surveys"], found.removed["cases"], found.removed["messages"]) == (2, 1, 3)
+    assert found.removed["visits"] == 1
+    assert found.removed["objects_incoming"] >= 3
+    assert set(found.removed) >= {"activity", "addresses", "objects_rejected", "objects_reports", "objects_preview"}
+
+
+def test_that_an_address_bounced_is_kept_without_whose_it_was(bucket):
+    key, other = (address_key(hash_key(), email) for email in (canary.OLD_EMAIL, canary.EMAIL))
+    erase()
+    known = addresses.get_many([key, other])
+    assert known[key].bounced
+    assert (known[key].last_patient_id, known[key].last_contact_at) == ("", None)
+    assert other not in known
+
+
+def test_a_file_that_is_not_taken_in_yet_waits_for_its_import(bucket):
+    neighbour = "v77,n1,c9,north,2026-03-20T10:00,evaluation,completed,,"
+    upload(bucket, "incoming/late.csv", file_of(VISIT, neighbour, header=VISITS))
+    reference = ask()
+    look(erase=reference)
+    found = erasures.find(reference)
+    assert found
+    assert found.waiting == 1
+    assert run(bucket, "incoming/late.csv")["created"] == 1  # the neighbour's
+    look(NOW + LONGEST_RUN)
+    assert look(NOW + 2 * LONGEST_RUN)["erased"] == 1
+    has_none_of(IDS, [*tables(), *objects()])
+    assert "v77" in visits.of_patient("n1").visits
+
+
+def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(bucket):
+    reference = ask()
+    erase_patient({"erase": reference}, FakeContext(seconds_left=30), now=lambda: NOW)
+    stopped = erasures.find(reference)
+    assert stopped
+    assert stopped.searched.startswith("incoming/")
+    look(NOW)
+    look(NOW + LONGEST_RUN)
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+# They do not come back.
+
+
+def test_an_import_refuses_their_rows_and_keeps_nothing_of_them(bucket):
+    erase()
+    report = send(bucket, file_of(PERSON, "n2,Noa,New,noa@example.com,,north", header=PATIENTS), "again.csv")
+    assert (report["created"], report["refused"], report["status"]) == (1, 1, "partial")
+    assert report["errors"] == [{"line": 2, "column": "", "reason": "erased on request"}]
+    report = send(bucket, file_of(VISIT, life.WRONG, header=VISITS), "again-visits.csv")
+    assert report["refused"] == 2
+    assert patients.get(canary.PATIENT_ID) is None
+    assert not visits.of_patient(canary.PATIENT_ID)
+    kept = [(where, text) for where, text in objects() if not where.startswith("object incoming/")]
+    has_none_of(IDS, [*tables(), *(one for one in kept if "visits" not in one[0])])
+
+
+def test_a_former_number_of_theirs_does_not_bring_them_back_either(bucket):
+    erase()
+    row = f"{canary.RETIRED_ID},{canary.FIRST},{canary.LAST},{canary.OLD_EMAIL},,north"
+    assert send(bucket, file_of(row, header=PATIENTS), "old.csv")["refused"] == 1
+
+
+def test_rows_that_are_refused_as_they_should_be_wake_nobody(bucket, capsys):
+    erase()
+    capsys.readouterr()
+    send(bucket, file_of(PERSON, header=PATIENTS), "again.csv")
+    assert "IntakeRefused" not in capsys.readouterr().out
+    send(bucket, file_of(PERSON, "n3,N,N,not an address,,north", header=PATIENTS), "again.csv")
+    assert "IntakeRefused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("write", range(1, 7))
+def test_erased_in_the_middle_of_an_import_nothing_of_theirs_is_left(bucket, write):
+    asked = []
+
+    def ask_and_erase(number: int, phase: str) -> None:
+        if (number, phase) == (write, "before"):
+            asked.append(ask())
+            look(erase=asked[0])
+
+    with at_writes(ask_and_erase):
+        report = send(bucket, file_of(VISIT.replace("north", "south"), header=VISITS), "meanwhile.csv")
+    assert asked
+    assert report["rows"] == 1
+    for looks in (1, 2, 3):
+        look(NOW + looks * LONGEST_RUN)
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_a_changed_record_that_is_being_written_is_not_written_once_they_are_erased(bucket):
+    def ask_and_erase(number: int, phase: str) -> None:
+        if (number, phase) == (3, "before"):  # of the patient's own record
+            look(erase=ask())
+
+    with at_writes(ask_and_erase):
+        report = send(bucket, file_of(PERSON.replace("north", "south"), header=PATIENTS), "meanwhile.csv")
+    assert report["refused"] == 1
+    assert patients.get(canary.PATIENT_ID) is None
+
+
+def test_neither_a_merge_into_them_nor_one_of_them_is_done(bucket):
+    erase()
+    for retired, survivor in ((canary.PATIENT_ID, "n1"), ("n1", canary.PATIENT_ID)):
+        assert not patients.merge(a_patient(retired), patients.get_exactly(survivor) or a_patient(survivor))
+    person = patients.get("n1")
+    assert person
+    assert person.merged_from == frozenset()
+
+
+def test_a_restored_backup_is_erased_again(bucket):
+    names = ["Patients", "Visits", "Surveys", "Messages", "Activity", "Cases", "Addresses", "Scores"]
+    backup = life.whole(names)
+    reference = erase()
+    restore(backup)
+    assert patients.get(canary.PATIENT_ID)
+    assert erasures.find(reference) is None
+    assert send(bucket, file_of(PERSON, header=PATIENTS), "again.csv")["refused"] == 1  # the bucket still knows
+    look(again=True)
+    look(NOW + LONGEST_RUN)
+    look(NOW + 2 * LONGEST_RUN)
+    has_none_of(IDS, [*tables(), *objects()])
+
+
+def test_such_keys_are_nobody_s(bucket):
+    reference = erase()
+    assert patients.get(f"erased#{reference}") is None
+    assert send(bucket, file_of(f"erased#{reference},A,B,a@example.com,,north", header=PATIENTS))["refused"] == 1
