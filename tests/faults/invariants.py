@@ -148,7 +148,7 @@ def i7(report: Item, rows: int) -> None:
     """Every row that came in is stored or refused with a reason."""
     stored = report["created"] + report["updated"] + report["unchanged"]
     assert report["rows"] == rows == stored + report["refused"], f"I7: of {rows} rows, {report}"
-    reasons = {error["line"] for error in report["errors"] if error["message"]}
+    reasons = {error["line"] for error in report["errors"] if error["reason"]}
     assert len(reasons) >= min(report["refused"], 1), f"I7: refused without a reason: {report}"
 
 

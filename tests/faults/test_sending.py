@@ -1,8 +1,9 @@
 """Faults 1 to 9, 18, 21, 22 and 25: what may happen to a mail on its way."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from botocore.exceptions import ReadTimeoutError
 
 from functions.send_survey.delivery import LEASE
 from local.template import load_template
-from tests.faults.invariants import hold, i1, i5, told
-from tests.faults.practice import AFTERNOON, WRITES, Killed, Practice, Request, aws_error, refusing
+from tests.builders import a_patient
+from tests.faults.invariants import NEW_YORK, hold, i1, i5, told
+from tests.faults.practice import AFTERNOON, LAST_NAME, WRITES, Killed, Practice, Request, aws_error, refusing
 from tests.handlers.answering import survey_id
 
 LOCK_RAN_OUT = timedelta(minutes=2)
@@ -285,3 +287,107 @@ def test_fault_22_whoever_must_not_be_mailed_any_more_is_not_whenever_that_becom
     practice.later(days=3)
     practice.send()
     hold(practice.evidence(), at_rest=False)
+
+
+EVENTS = {"bounce": lambda practice, mail: practice.bounces(mail), "complaint": lambda p, mail: p.complains(mail)}
+
+
+@pytest.mark.parametrize("happens", EVENTS.values(), ids=EVENTS)
+def test_fault_21_what_arrives_before_sent_is_written_ends_mail_to_the_address(
+    practice: Practice, happens: Any
+) -> None:
+    """A spouse at the same address, the reminder and the patient's next survey are not mailed either."""
+    [survey] = people(practice, 1)
+    spouse = practice.asked(1, patient=a_patient("p1", email="p0@example.com", last_name=LAST_NAME))
+
+    def arrive(operation: str, request: Request) -> None:
+        if operation == "SendEmail":
+            assert practice.state(practice.mails[-1].survey_id) == "calling"
+            happens(practice, practice.mails[-1])
+
+    with practice.gate.hooked(after=arrive):
+        practice.send()
+    assert {practice.state(survey), practice.state(spouse)} < {"sent", "due", "skipped"}
+    for _ in range(4):
+        practice.later(days=1)
+        practice.rest()
+    assert len(practice.mails) == 1
+    hold(practice.evidence())
+
+
+def test_fault_21_an_event_settles_what_a_crash_left_unknown(practice: Practice) -> None:
+    """The sender died after the call; the event comes before or after the lease has run out."""
+    for is_early in (True, False):
+        practice.start_over()
+        [survey] = people(practice, 1)
+        with practice.gate.hooked(**kill(after="SendEmail")), pytest.raises(Killed):
+            practice.send()
+        if is_early:
+            practice.hear_of(practice.mails[0], "Delivery")
+        practice.rest()
+        practice.hear_of(practice.mails[0], "Delivery")
+        practice.rest()
+        assert practice.state(survey) == "sent"
+        assert practice.state(survey, "reminder") == "due"
+        assert len(practice.mails) == 1
+        hold(practice.evidence())
+
+
+DST = {"gap": "2026-03-08", "overlap": "2026-11-01"}
+
+
+@pytest.mark.parametrize("sunday", DST.values(), ids=DST)
+def test_fault_25_mail_keeps_the_clinics_hours_when_clocks_change(practice: Practice, choose: Any, sunday: str) -> None:
+    """Hours that begin and end within the night in which an hour is missing, or comes twice."""
+    choose(SEND_FROM="01:30", SEND_UNTIL="02:30", SEND_DAYS="Mon-Sun", PAUSE_DAYS="0")
+    midnight = datetime.fromisoformat(sunday).replace(tzinfo=NEW_YORK).astimezone(UTC)
+    for number in range(3):
+        due = midnight + timedelta(minutes=40 * number)
+        practice.asked(number, due_at=due, occurred_at=due - timedelta(hours=3))
+    for minutes in range(0, 6 * 60, 10):
+        practice.clock = midnight + timedelta(minutes=minutes)
+        practice.send()
+        practice.send()
+    for mail in practice.mails:
+        assert "01:30" <= f"{mail.at.astimezone(NEW_YORK):%H:%M}" < "02:30"
+    assert kinds(practice) == once_each([survey_id(number) for number in range(3)])
+    hold(practice.evidence(), at_rest=False)
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_fault_25_a_host_whose_clock_is_five_minutes_off_sends_nothing_twice_or_late(
+    practice: Practice, minutes: int
+) -> None:
+    surveys = people(practice, 2)
+    off = timedelta(minutes=minutes)
+    with practice.gate.hooked(**kill(after="TransactWriteItems")), pytest.raises(Killed):
+        practice.send()
+    practice.send(now=practice.clock + off)
+    practice.later(minutes=11)
+    practice.send(now=practice.clock + off)
+    practice.later(minutes=11)
+    practice.rest()
+    assert kinds(practice) == once_each(surveys)
+    hold(practice.evidence())
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The host is in UTC+14."""
+    with monkeypatch.context() as host:
+        host.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_fault_25_a_host_in_the_far_east_keeps_the_clinics_hours(practice: Practice, far_east: None) -> None:
+    surveys = people(practice, 2)
+    practice.clock = AFTERNOON + timedelta(hours=5)  # eight in the evening at the clinic, Tuesday morning at the host
+    assert practice.send()["deferred"] == {"outside_window": 2}
+    practice.clock = AFTERNOON + timedelta(hours=17)
+    practice.send()
+    assert kinds(practice) == once_each(surveys)
+    assert practice.answer(practice.mail(surveys[0]), 3) == 200
+    practice.rest()
+    hold(practice.evidence())
