@@ -229,9 +229,13 @@ def test_no_pin_depends_on_the_machine_that_builds() -> None:
     assert "--hash=sha256:" in pins
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.*")), ids=lambda path: path.name)
 def test_no_requirements_file_names_a_registry(file: Path) -> None:
     text = file.read_text()
     assert "://" not in text
     assert "--index-url" not in text
     assert "--find-links" not in text
+
+
+def test_the_locked_tools_of_node_name_no_registry() -> None:
+    assert '"resolved"' not in (ROOT / "requirements" / "npm" / "package-lock.json").read_text()
