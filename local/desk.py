@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
+from local.mail_events import configuration_set, ses_event, tell
 from local.sample_answers import an_answer
 from local.stack import Stack
 from shared.domain.aggregate import FUNNEL, histogram
@@ -107,7 +108,7 @@ class Desk:
         return True
 
     def _send(self) -> Done:
-        result = self._run("SendSurveyFunction")
+        result = self._run_sender()
         return Done("What was due was sent", _told(result), {"SendSurveyFunction": result})
 
     def _night(self) -> Done:
@@ -118,7 +119,7 @@ class Desk:
 
     def _later(self, days: int) -> Done:
         self._ahead += timedelta(days=days)
-        sent = self._run("SendSurveyFunction")
+        sent = self._run_sender()
         digest = self._run("SendDigestFunction")
         facts = [*_told(sent), f"digests to the staff of {_count(digest['clinics'], 'clinic')}"]
         title = "A day has passed" if days == 1 else f"{days} days have passed"
@@ -176,6 +177,18 @@ class Desk:
 
     def _run(self, function: str) -> Any:
         return self.stack.invoke(function, {"time": format_instant(self.clock())})
+
+    def _run_sender(self) -> Any:
+        """Send, and then tell of each survey what Amazon SES would, and the emulator does not: that it arrived."""
+        before = len(self._mails())
+        result = self._run("SendSurveyFunction")
+        now, known_as = datetime.now(UTC), configuration_set(self.stack)
+        for mail in self._mails()[before:]:
+            if match := _SURVEY_LINK.search(mail["text"]):
+                tags = {"message_id": f"{match[1]}-{MessageKind.SURVEY}", "survey_id": match[1]}
+                arrived = ses_event("Delivery", tags, at=now, to=mail["to"][0], configuration_set=known_as)
+                tell(self.stack, arrived, now)
+        return result
 
     def _clinic_names(self) -> dict[str, str]:
         found = self._scan("SettingsTable", "begins_with(#scope, :clinic)", {":clinic": {"S": "clinic#"}}, "#scope")

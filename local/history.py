@@ -120,6 +120,7 @@ class History:
             kind = mail.tags["message_id"].rpartition("-")[2]
             self.tally[kind] += 1
             if kind != MessageKind.REVIEW:
+                surveys.mark_delivered(mail.tags["survey_id"], moment)
                 self._plan(mail, asked[mail.tags["survey_id"]], moment, is_reminder=kind == MessageKind.REMINDER)
 
     def _plan(self, mail: Mail, survey: Survey, moment: datetime, *, is_reminder: bool) -> None:
