@@ -145,7 +145,7 @@ def spare_moto_its_backups() -> None:
     class NoCopy:
         deepcopy = staticmethod(lambda whole: whole)
 
-    moto_models.copy = NoCopy  # type: ignore[assignment]
+    moto_models.copy = NoCopy  # type: ignore[attr-defined, assignment]
 
 
 def rows(answers: int) -> Iterator[Row]:
