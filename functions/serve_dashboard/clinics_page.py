@@ -10,9 +10,11 @@ from functions.serve_dashboard.settings_forms import (
     Form,
     in_words,
     links_of,
+    not_reached,
     show,
     too_long,
 )
+from functions.serve_dashboard.unreached import unreached
 from functions.serve_dashboard.web import NotFound, Request, Response, see_other
 from shared.domain.settings import (
     WEEKDAYS,
@@ -87,14 +89,16 @@ def overview(request: Request, staff: Staff) -> Response:
     known = {clinic.clinic_id: clinic for clinic in settings.clinics()}
     ids = sorted({*known, *(staff.clinics if staff.role is Role.CLINIC_ADMIN else ())})
     listed = [known.get(clinic_id, ClinicSettings(clinic_id)) for clinic_id in ids if staff.may_see(clinic_id)]
+    shown = [clinic_of(clinic, settings.practice()) for clinic in listed[:MOST_SHOWN]]
     return show(
         request,
         staff,
         "settings_clinics.html",
         scopes=tuple(f"clinic#{clinic.clinic_id}" for clinic in listed),
         title="Clinics",
-        listed=[(called(clinic), clinic_of(clinic, settings.practice())) for clinic in listed[:MOST_SHOWN]],
+        listed=[(called(clinic), place) for clinic, place in zip(listed, shown, strict=False)],
         left_out=max(0, len(listed) - MOST_SHOWN),
+        unreached=unreached(email for clinic in shown for email in clinic.admins),
     )
 
 
@@ -206,6 +210,7 @@ def _show(
     problem: str = "",
     status: int = 200,
 ) -> Response:
+    fields = form.fields(form.typed(request) if errors else None, errors)
     return show(
         request,
         staff,
@@ -216,5 +221,6 @@ def _show(
         title=called(_stored(clinic_id)),
         lede="What this clinic sets for itself. A later file of clinics that names the clinic says it anew.",
         made_from=form.made_from,
-        fields=form.fields(form.typed(request) if errors else None, errors),
+        fields=fields,
+        not_reached=not_reached(fields),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from functions.serve_dashboard.pages import at, page
+from functions.serve_dashboard.reaching_out import why_not_by_mail
 from functions.serve_dashboard.timeline import events
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
 from shared.domain import identity
@@ -150,6 +151,7 @@ def _show(
         patient=patient,
         clinic=place,
         phone=telephone(patient.phone) if patient.phone else "",
+        unreachable=why_not_by_mail(patient),
         told=[event for event in told if with_readings or not event.is_reading],
         readings=sum(event.is_reading for event in told),
         with_readings=with_readings,

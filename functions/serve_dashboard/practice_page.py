@@ -11,6 +11,7 @@ from functions.serve_dashboard.settings_forms import (
     Form,
     in_words,
     links_of,
+    not_reached,
     show,
     too_long,
 )
@@ -240,6 +241,7 @@ def _show(
     problem: str = "",
     status: int = 200,
 ) -> Response:
+    fields = form.fields(form.typed(request) if errors else None, errors)
     return show(
         request,
         staff,
@@ -251,7 +253,8 @@ def _show(
         lede=section.summary,
         done=f"Saved. {NOW_ASKED}" if request.query("done") == "asking" else "",
         made_from=form.made_from,
-        fields=form.fields(form.typed(request) if errors else None, errors),
+        fields=fields,
+        not_reached=not_reached(fields),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.serve_dashboard.pages import at
+from functions.serve_dashboard.unreached import whom_no_alert_reaches
 from functions.serve_dashboard.web import BadForm, Request, Response, see_other
 from shared.domain.clock import format_instant
 from shared.domain.sending_health import WINDOW_DAYS, Refusal, Refused, Stopped, StopReason, is_silent
@@ -38,6 +39,8 @@ def troubles(request: Request, staff: Staff) -> list[Trouble]:
         found.append(_of_refusal(state.refused))
     if state.silent_since and is_silent(state.silent_since, request.now):
         found.append(_of_silence(state.silent_since))
+    if staff.role is Role.OWNER and (missed := whom_no_alert_reaches()):
+        found.append(_of_staff(list(missed.values())))
     return found
 
 
@@ -122,6 +125,14 @@ def _of_silence(since: datetime) -> Trouble:
         "goes on; bounces and complaints would go unnoticed.",
         "Whoever looks after AWS checks that the configuration set of Amazon SES, its event destination and the rule "
         "in Amazon EventBridge are there and switched on.",
+    )
+
+
+def _of_staff(told: list[str]) -> Trouble:
+    return Trouble(
+        "Alerts do not reach everybody",
+        " ".join(told),
+        "Correct the addresses under Settings: Alerts and Cases for the practice, Clinics for each clinic.",
     )
 
 

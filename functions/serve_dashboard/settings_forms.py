@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from textwrap import shorten
 
 from functions.serve_dashboard.pages import at, page
+from functions.serve_dashboard.unreached import unreached
 from functions.serve_dashboard.web import Request, Response
-from shared.domain.settings import WEEKDAYS, parse_days, parse_review_links
+from shared.domain.settings import WEEKDAYS, parse_addresses, parse_days, parse_review_links
 from shared.domain.staff import Staff
 from shared.storage import changes
 from shared.storage.changes import Change
@@ -222,6 +223,12 @@ def show(
         numbered=_NUMBERED,
         **values,
     )
+
+
+def not_reached(fields: Iterable[Field]) -> dict[str, list[str]]:
+    """What keeps alerts from addresses that the fields hold, by the name of the choice."""
+    of_staff = (each for each in fields if each.choice.lines is parse_addresses)
+    return {each.choice.name: list(unreached(each.value.split()).values()) for each in of_staff}
 
 
 def in_words(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.delivery import Kind, bounce_in_words
 from shared.domain.message import Message, MessageKind, MessageState
 from shared.domain.recovery import RecoveryCase
 from shared.domain.survey import Survey
@@ -18,6 +19,14 @@ _STATES = {
     MessageState.UNKNOWN: "may have been sent: the line broke, so it is not sent again",
     MessageState.FAILED: "could not be sent",
     MessageState.SKIPPED: "not sent",
+}
+_DELIVERIES = {
+    Kind.DELAYED: "sent, and not delivered yet: the mail server does not answer, so Amazon SES tries again",
+    Kind.UNDELIVERED: "sent, but it did not arrive: the mailbox was full or its server did not answer",
+    Kind.DELIVERED: "delivered",
+    Kind.REJECTED: "not sent: Amazon SES took it for harmful",
+    Kind.BOUNCED: "came back",
+    Kind.COMPLAINED: "delivered, and marked as spam by the patient",
 }
 _REASONS = {
     "answered": "it was answered before",
@@ -38,6 +47,7 @@ _ENTRIES = {
     "alert": "The staff were alerted",
     "digest": "The staff were told in the daily digest",
     "opted_out": "Opted out of surveys",
+    "complained": "Marked a mail as spam, so no more are sent",
     "opted_in": "The opt-out was taken back",
     "held": "Put on hold",
     "released": "Taken off hold",
@@ -102,11 +112,14 @@ def _answers(survey: Survey) -> Iterator[Event]:
 
 def _mail(message: Message) -> Event | None:
     detail = _touchpoint(message.touchpoint)
-    if message.state in (MessageState.SKIPPED, MessageState.FAILED):
+    came_to = _DELIVERIES.get(message.delivery, "") if message.delivery else ""
+    if message.delivery is Kind.BOUNCED:
+        came_to += f": {bounce_in_words(message.delivery_status)}"
+    elif message.state in (MessageState.SKIPPED, MessageState.FAILED) and not came_to:
         detail += f" ({_REASONS.get(message.reason, message.reason)})"
     return Event(
         at=message.sent_at or message.due_at,
-        what=f"{_MAILS[message.kind]} {_STATES[message.state]}",
+        what=f"{_MAILS[message.kind]} {came_to or _STATES[message.state]}",
         detail=detail,
         survey_id=message.survey_id,
     )

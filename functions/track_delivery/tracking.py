@@ -51,7 +51,7 @@ def _mark_address(event: DeliveryEvent) -> None:
     if event.kind is Kind.COMPLAINED:
         addresses.mark_complained(event.recipient, event.at)
     if event.is_to_staff and event.kind is Kind.DELIVERED:
-        addresses.mark_reached(event.recipient)
+        addresses.mark_reached(event.recipient, event.at)
     if event.is_to_staff and event.kind in (Kind.BOUNCED, Kind.COMPLAINED, Kind.REJECTED):
         count("StaffAddressFails")
         warn("staff_address_fails", kind=event.kind, message_id=event.message_id)

@@ -121,6 +121,17 @@ def outranks(kind: Kind, known: Kind | None) -> bool:
     return known is None or ranks.index(kind) > ranks.index(known)
 
 
+def bounce_in_words(status: str) -> str:
+    """Why a mail came back, for the staff."""
+    if status in _BAD_ADDRESS or not status:
+        return "there is no such mailbox"
+    if status == "5.2.2":
+        return "the mailbox is full"
+    if status.startswith("5.7."):
+        return "the mail server there does not take our mail"
+    return "the mail server there refused it"
+
+
 def _concerns_the_address(status: str, kind: str, subtype: str) -> bool:
     """A bounce is settled by its status code; its label speaks where the code is missing or says nothing."""
     if subtype in _ON_A_LIST:
