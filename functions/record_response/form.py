@@ -1,7 +1,6 @@
 """What a patient's form holds, or what is wrong with it."""
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +47,7 @@ def _body(event: dict[str, Any]) -> bytes:
     if event.get("isBase64Encoded"):
         try:
             return base64.b64decode(body)
-        except binascii.Error:
+        except ValueError:
             return b""
     return str(body).encode("utf-8", "replace")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.record_response.form import Form, read_form
-from shared.domain.identity import Token, parse_token
+from shared.domain.identity import NO_TOKEN, Token, parse_token
 from shared.domain.score import classify, parse_score
 from shared.domain.settings import is_within
 from shared.domain.survey import Answer, reactions_to
@@ -26,10 +26,8 @@ from shared.web.responses import page
 def handler(
     event: dict[str, Any], context: Any, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dict[str, Any]:
-    """Show or record; an unknown, malformed or expired link gets the same page either way."""
-    token = parse_token(token_in(event))
-    if token is None:
-        return _unknown(event)
+    """Show or record; an unknown, malformed or expired link gets the same page either way, after the same calls."""
+    token = parse_token(token_in(event)) or NO_TOKEN
     if event["httpMethod"] == "POST":
         return _submit(event, token, now())
     count("PagesShown")  # mail scanners open every link: a count, and nothing else, comes of it

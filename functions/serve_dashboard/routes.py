@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from functions.serve_dashboard.web import NotFound
 from shared.domain.staff import Role
@@ -90,7 +91,7 @@ def find(method: str, path: str) -> list[tuple[Route, Mapping[str, str]]]:
     for route in ROUTES:
         match = _pattern(route.path).fullmatch(path) if route.method == method else None
         if match:
-            found.append((route, match.groupdict()))
+            found.append((route, {name: unquote(part) for name, part in match.groupdict().items()}))
     if not found:
         raise NotFound
     return found

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from shared.mail.mailer import Mailer
 
 MAX_FORM = 64 * 1024  # bytes
 MAX_NAME = 500  # bytes of a part of the path, or of a parameter; a key of DynamoDB holds 1,024
 HTML = "text/html; charset=utf-8"
+_IN_PATHS = "/%:@!$&'()*+,;="  # what may stand in a path as it is (RFC 3986)
 
 
 class NotFound(Exception):
@@ -49,7 +50,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `now` is the wall clock; `params` are the parts of the path that the route names."""
+    """One request. `now` is the wall clock; `params` are the parts of the path that the route names, decoded."""
 
     method: str
     path: str
@@ -75,7 +76,7 @@ class Request:
     @property
     def may_exist(self) -> bool:
         """Whether the address can name anything: nothing has so long a name, or one with a NUL in it."""
-        named = [*self.path.split("/"), *(value for values in self.queries.values() for value in values)]
+        named = [*unquote(self.path).split("/"), *(value for values in self.queries.values() for value in values)]
         return not any("\0" in name or len(name.encode("utf-8", "replace")) > MAX_NAME for name in named)
 
     def link(self, path: str, **query: object) -> str:
@@ -108,7 +109,8 @@ class Response:
 def read_request(event: dict[str, Any], now: datetime, mailer: Mailer | None = None) -> Request:
     """The gateway's event as a request, without the form that it may carry."""
     # Not `path`: a domain of the practice's own may have a prefix there.
-    path = "/" + str((event.get("pathParameters") or {}).get("proxy") or "")
+    # As the browser wrote it: the gateway decodes what stands in a query, and nothing in a path. (The local stack does.)
+    path = "/" + quote(str((event.get("pathParameters") or {}).get("proxy") or ""), safe=_IN_PATHS, errors="replace")
     headers = _headers(event)
     variables = event["stageVariables"]
     return Request(

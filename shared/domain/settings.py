@@ -15,7 +15,7 @@ from shared.domain.touchpoint import TouchpointRule
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _KNOWN_HOSTS = {"google": "Google", "g.page": "Google", "yelp": "Yelp", "facebook": "Facebook"}
 _BETWEEN_LINKS = re.compile(r";|[\s,]+(?=https?://)|,\s*(?=[^,;=/]+=https?://)")
-_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,}")
+_EMAIL = re.compile(r"[^\s\x00-\x1f\x7f@<>,;:\"()\[\]\\]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,}")
 
 
 class ReviewInvitations(StrEnum):
@@ -186,7 +186,7 @@ def parse_zone(text: str) -> ZoneInfo:
 
 def parse_time_of_day(text: str) -> time:
     """`08:00`; `24:00` is the last moment of the day."""
-    match = re.fullmatch(r"([01]?\d|2[0-4]):([0-5]\d)", text.strip())
+    match = re.fullmatch(r"([01]?\d|2[0-4]):([0-5]\d)", text.strip(), re.ASCII)
     if not match or (match[1] == "24" and match[2] != "00"):
         raise ValueError(f"not a time of day such as 08:00: {text!r}")
     return time.max if match[1] == "24" else time(int(match[1]), int(match[2]))

@@ -11,6 +11,7 @@ from shared.domain.staff import Staff
 from shared.mail.layout import NOTHING, clean_header, html_of, mailbox
 from shared.mail.mailer import Mail
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # which no mail may hold
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
@@ -18,7 +19,7 @@ def outreach(
     practice: Practice, staff: Staff, patient: Patient, subject: str, text: str, tags: Mapping[str, str]
 ) -> Mail:
     """From the named person through the practice's address; a reply goes to that person, never to a machine."""
-    words = text.replace("\r\n", "\n").strip()
+    words = _CONTROLS.sub("", text.replace("\r\n", "\n")).strip()
     paragraphs = NOTHING.join(
         html_of("paragraph", text=Markup("<br>").join(escape(line) for line in part.split("\n")))
         for part in _BLANK_LINES.split(words)
