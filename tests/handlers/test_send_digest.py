@@ -10,7 +10,7 @@ from functions.alerts.send_digest.handler import handler
 from shared.domain.settings import ClinicSettings
 from shared.mail.mailer import Mail, SendingStopped
 from shared.observability import HandlerFailed
-from shared.storage import settings, surveys
+from shared.storage import reactions, settings, surveys
 from shared.storage.models import ActivityItem, SurveyItem
 from tests.fakes import FakeContext, FakeMailer
 from tests.handlers.answering import ANSWERED_AT, add_patient, answer, sent, stored, survey_id
@@ -155,6 +155,24 @@ def test_a_crash_after_the_mail_repeats_only_what_was_not_noted(
     assert told not in mailer.sent[1].text
     assert untold in mailer.sent[1].text
     assert stored(told).pending_reaction == stored(untold).pending_reaction == ""
+
+
+def test_an_answer_that_was_told_by_a_run_that_died_then_still_stands_on_the_patients_list(
+    mailer: FakeMailer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey = passive(1)
+
+    def die(_: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reactions, "note_answers", die)
+        with pytest.raises(HandlerFailed):
+            run(mailer)
+    run(mailer, request_id="run-2")
+    assert len(mailer.sent) == 1
+    assert stored(survey).pending_reaction == ""
+    assert "answered" in {note.kind for note in ActivityItem.query(stored(survey).patient_id)}
 
 
 def test_a_survey_that_cannot_be_read_keeps_no_other_from_the_digest(mailer: FakeMailer) -> None:

@@ -64,6 +64,7 @@ def _is_news(survey: Survey) -> bool:
     is_wanted = survey.category is Category.PASSIVE and practice().passive_alerts is not PassiveAlerts.OFF
     if is_wanted and not reactions.was_told(survey, "digest", survey.answers[-1]):
         return True
+    reactions.note_answers(survey)  # whoever told the staff may have died before noting it for the patient
     surveys.settle_reaction(survey, "")
     return False
 
