@@ -47,10 +47,9 @@ def settle(situation: Situation, decision: Decision, sender: Sender) -> Result:
     message = situation.message
     match decision.verdict:
         case Verdict.SKIP:
+            _note_unsent(message, decision.reason)
             if not messages.skip(message.message_id, message.attempt, decision.reason, sender.now()):
                 return Result("deferred", "in_progress")
-            if message.kind is MessageKind.SURVEY:
-                surveys.mark_unsent(message.survey_id, decision.reason)
             return Result("skipped", decision.reason)
         case Verdict.GIVE_UP:
             return _give_up(message, message.attempt)
@@ -117,10 +116,9 @@ def _not_sent(claim: messages.Claim, attempt: int, refusal: MailNotSent) -> Resu
     """The provider's clear refusal: nothing left, so the patient's pause has not begun."""
     message = claim.message
     if isinstance(refusal, MailRefused):
-        messages.fail(message.message_id, attempt, "refused")
         messages.give_back(claim)
-        if message.kind is MessageKind.SURVEY:
-            surveys.mark_unsent(message.survey_id, "refused")
+        _note_unsent(message, "refused")
+        messages.fail(message.message_id, attempt, "refused")
         return Result("failed", "refused")
     messages.release(message.message_id, attempt)
     messages.give_back(claim)
@@ -150,12 +148,18 @@ def _refused(situation: Situation, sender: Sender) -> Result:
     return settle(again, decision, sender)
 
 
+def _note_unsent(message: Message, reason: str) -> None:
+    """Before the message is settled, so that no crash leaves a survey that waits for ever; being sent clears it."""
+    if message.kind is MessageKind.SURVEY:
+        surveys.mark_unsent(message.survey_id, reason)
+
+
 def _give_up(message: Message, attempt: int) -> Result:
     """It may have left; an event that has come by now knows."""
-    if message.delivery is None and messages.give_up(message.message_id, attempt):
-        if message.kind is MessageKind.SURVEY:
-            surveys.mark_unsent(message.survey_id, "unknown")
-        return Result("unknown")
+    if message.delivery is None:
+        _note_unsent(message, "unknown")
+        if messages.give_up(message.message_id, attempt):
+            return Result("unknown")
     known = messages.get(message.message_id)
     if known is None or known.attempt != attempt or known.delivery is None:
         return Result("deferred", "in_progress")

@@ -278,7 +278,7 @@ def release(message_id: str, attempt: int) -> bool:
 def give_back(claim: Claim) -> None:
     """Undo what a claim reserved of patient and address: nothing left, so no pause has begun.
 
-    Nothing is undone that another message has reserved meanwhile.
+    Nothing is undone that another message, or a later run for this one, has reserved meanwhile.
     """
     message, patient, address = claim.message, claim.patient, claim.address
     if message.kind is MessageKind.SURVEY:
@@ -292,15 +292,19 @@ def give_back(claim: Claim) -> None:
             _put_back(AddressItem.last_patient_id, address.last_patient_id),
             _put_back(AddressItem.last_message_id, address.last_message_id),
         ]
-        _update_item(PatientItem(patient.patient_id), person, PatientItem.surveyed_by == message.message_id)
-        _update_item(AddressItem(address.address_key), used, AddressItem.last_message_id == message.message_id)
+        is_ours = (PatientItem.surveyed_by == message.message_id) & (PatientItem.surveyed_at == claim.as_of)
+        _update_item(PatientItem(patient.patient_id), person, is_ours)
+        is_ours = (AddressItem.last_message_id == message.message_id) & (AddressItem.last_contact_at == claim.as_of)
+        _update_item(AddressItem(address.address_key), used, is_ours)
     elif message.kind is MessageKind.REVIEW:
         asked = [
             _put_back(PatientItem.review_requested_at, patient.review_requested_at),
             _put_back(PatientItem.review_requested_by, patient.review_requested_by),
         ]
-        ours = PatientItem.review_requested_by == message.message_id
-        _update_item(PatientItem(patient.patient_id), asked, ours)
+        is_ours = (PatientItem.review_requested_by == message.message_id) & (
+            PatientItem.review_requested_at == claim.as_of
+        )
+        _update_item(PatientItem(patient.patient_id), asked, is_ours)
 
 
 def _put_back(attribute: Attribute[Any], former: object) -> Action:

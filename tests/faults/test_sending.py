@@ -151,6 +151,27 @@ def test_fault_06_throttling_defers_drops_nothing_and_lets_alerts_through(practi
     hold(practice.evidence())
 
 
+def test_fault_06_a_refusal_dealt_with_late_takes_no_pause_from_who_was_mailed_meanwhile(practice: Practice) -> None:
+    """The throttled worker stands still once the message is due again, and a later run sends it."""
+    [survey] = people(practice, 1)
+    later, met = AFTERNOON + timedelta(minutes=10), list[str]()
+
+    def overtake(operation: str, request: Request) -> None:
+        if practice.state(survey) == "due" and practice.claims and not met:
+            met.append(operation)
+            assert practice.send(later, now=later)["sent"] == 1
+
+    throttled = refusing(aws_error("TooManyRequestsException", 429), "SendEmail", times=1)
+    with practice.gate.hooked(before=throttled), practice.gate.hooked(after=overtake):
+        practice.send()
+    assert met
+    tomorrow = practice.later(days=1)
+    practice.asked(2, patient=a_patient("p0", last_name=LAST_NAME), occurred_at=tomorrow, due_at=tomorrow)
+    assert practice.send()["deferred"] == {"pause": 1}
+    practice.rest()
+    hold(practice.evidence(), at_rest=False)
+
+
 NOT_VERIFIED = aws_error("MessageRejected")
 NOT_VERIFIED.response["Error"]["Message"] = (
     "Email address is not verified. The following identities failed the check in region US-EAST-1:"
