@@ -1,12 +1,8 @@
 """What streams lose and dead senders leave behind is found in the tables, by the one command and with nothing else."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +10,7 @@ import pytest
 from local.deployed import on_this_machine
 from local.stack import Stack
 from local.sweep import SWEEPS, sweep
-from local.template import ROOT
-from tests.integration.practice import Mail, Person, Practice, at, boss, evaluation, eventually, instant, someone
+from tests.integration.practice import Mail, Person, Practice, boss, evaluation, instant, someone
 
 LINKS = "Google=https://g.page/r/riverside/review"
 REACTIONS = ("AlertStaffFunction", "RequestReviewFunction")
@@ -165,46 +160,3 @@ def test_the_command_says_what_each_part_found(practice):
     assert [title for title in swept(practice) if "queue of failed" not in title][: len(SWEEPS)] == [
         each.title for each in SWEEPS
     ]
-
-
-# ---- Letting sending go on, by command -----------------------------------------------------------------
-
-
-COMMAND = """
-import sys
-from pathlib import Path
-from local import deployed, resume
-deployed.STATE = Path(sys.argv.pop())
-sys.exit(resume.main())
-"""
-
-
-def resumed(stack: Stack, folder: Path) -> str:
-    """Run the command on this stack, in a process of its own; what it printed."""
-    (folder / "stack.json").write_text(json.dumps(asdict(stack)))
-    ended = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-def test_sending_that_stopped_itself_goes_on_after_the_command(practice, clinic, stack, tmp_path):
-    person = someone(clinic_id=clinic)
-    practice.export([person], [evaluation(person, at("2026-03-02"))])
-    practice.client("dynamodb").update_item(
-        TableName=stack.tables["SettingsTable"],
-        Key={"scope": {"S": f"mail#{datetime.now(UTC).date()}"}},
-        UpdateExpression="ADD bounced :many",
-        ExpressionAttributeValues={":many": {"N": "1000"}},
-    )
-    assert practice.send(at("2026-03-02", "16:00"))["deferred"]["too_many_bounces"] == 1
-    assert practice.kinds(person) == []
-    words = resumed(stack, tmp_path)
-    assert "too many bounces" in words
-    assert "It goes on with the next run" in words
-    eventually(lambda: practice.send(at("2026-03-02", "16:00"))["sent"], "the mail leaves")
-    assert practice.kinds(person) == ["survey"]
-    noted = [entry for entry in practice.items("ActivityTable") if entry["patient_id"] == "practice"]
-    assert any("make resume" in entry["detail"] for entry in noted)
-    assert "nothing was changed" in resumed(stack, tmp_path)
