@@ -51,6 +51,8 @@ FLOORS = {
         "def handler(event, context):\n    return client.get_item(TableName='Surveys', Key={'survey_id': {'S': 'x'}})\n"
     ),
 }
+LIMITS = {"RecordResponseFunction": (1.0, 1.3), "SendSurveyFunction": (1.25, 1.6)}
+OWN = "import functions.record_response.handler; from shared.storage.dynamodb import client; client()"
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 _INVOKE = re.compile(r"INVOKE RTDONE\(.*duration: ([\d.]+)ms\)")
 
@@ -80,10 +82,12 @@ def measure() -> list[Figure]:
             for _ in range(PAIRS)
         ]
         plain = [_plain(artifact, variables) for _ in range(PAIRS)]
+        counts = [_modules(artifact, variables), _size(artifact)]
     return [
-        *(_init(name, rounds) for name in ("RecordResponseFunction", "SendSurveyFunction")),
+        *(_init(name, rounds) for name in LIMITS),
         _first_page(rounds),
         _in_a_plain_process(plain),
+        *counts,
         *(_init(name, rounds) for name in handlers if name not in LIMITS),
         Figure(
             name="init of a function that does nothing",
@@ -93,9 +97,6 @@ def measure() -> list[Figure]:
             kind="absolute",
         ),
     ]
-
-
-LIMITS: Mapping[str, tuple[float, float]] = {"RecordResponseFunction": (1.0, 1.3), "SendSurveyFunction": (1.25, 1.6)}
 
 
 def _init(name: str, rounds: list[dict[str, Start]]) -> Figure:
@@ -145,6 +146,18 @@ def _in_a_plain_process(rounds: list[tuple[float, float]]) -> Figure:
     )
 
 
+def _modules(artifact: Path, variables: Mapping[str, str]) -> Figure:
+    command = [sys.executable, "-S", "-c", f"{OWN}; import sys; print(len(sys.modules))"]
+    environment = {**variables, "PYTHONPATH": str(artifact)}
+    loaded = int(subprocess.check_output(command, env=environment, cwd="/", text=True))
+    return Figure("modules that RecordResponseFunction loads", "Before its first request.", loaded, "", "count", 400)
+
+
+def _size(artifact: Path) -> Figure:
+    size = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 1e6
+    return Figure("artifact", "Unpacked, with bytecode; AWS allows 250 MB.", round(size, 1), "MB", "count", 24)
+
+
 def _floor(folder: Path, source: str) -> Path:
     folder.mkdir()
     (folder / "function.py").write_text(source)
@@ -159,8 +172,7 @@ def _plain(artifact: Path, variables: Mapping[str, str]) -> tuple[float, float]:
         subprocess.run([sys.executable, "-c", program], env=environment, cwd="/", check=True)
         return (time.perf_counter() - began) * 1000
 
-    own = "import functions.record_response.handler; from shared.storage.dynamodb import client; client()"
-    return milliseconds(own, str(artifact)), milliseconds('import boto3; boto3.client("dynamodb")', "")
+    return milliseconds(OWN, str(artifact)), milliseconds('import boto3; boto3.client("dynamodb")', "")
 
 
 def start(folder: Path, handler: str, variables: Mapping[str, str]) -> Start:
