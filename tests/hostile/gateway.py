@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
@@ -123,5 +123,5 @@ def _route(api: str, method: str, path: str) -> tuple[str, dict[str, str]] | Non
     for wanted, pattern, function in _patterns(api):
         match = pattern.fullmatch(path or "/") if wanted == method else None
         if match:
-            return function, {name: unquote(value) for name, value in match.groupdict().items()}
+            return function, match.groupdict()  # not decoded: the gateway decodes queries only
     return None
