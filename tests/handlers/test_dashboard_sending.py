@@ -72,6 +72,11 @@ def test_an_owner_lets_sending_go_on_and_that_is_written_down_like_a_setting():
     assert "stopped: too many bounces" in owner.get("/settings").text
 
 
+def test_a_page_that_said_sending_goes_on_says_so_no_more_once_it_has_stopped_again():
+    stop()
+    assert "Sending goes on" not in signed_in().get("/?done=resumed").text
+
+
 def test_a_clinic_admin_is_told_and_may_not_let_it_go_on():
     stop()
     admin = signed_in(Role.CLINIC_ADMIN, "north")
