@@ -271,6 +271,15 @@ def test_a_run_of_which_no_mail_left_forgets_nothing_of_an_earlier_one(a):
     assert sending_health.state().silent_since == WALL
 
 
+def test_a_run_of_which_no_mail_left_ends_nobody_elses_wait():
+    assert sending_health.expect_news(WALL)
+    sending_health.heard()
+    later = WALL + timedelta(minutes=1)
+    assert sending_health.expect_news(later)
+    sending_health.expect_none(WALL)
+    assert sending_health.state().silent_since == later
+
+
 def raising(error: Exception) -> FakeMailer:
     def fail(_: Mail) -> None:
         raise error
@@ -309,6 +318,12 @@ def test_a_sender_that_ses_does_not_know_is_noted_until_a_mail_leaves(a):
 def test_a_run_without_mail_says_nothing_of_a_sender_that_was_refused(a):
     sending_health.note_refusal(Refusal.SENDER_REFUSED, WALL)
     a.run()
+    assert sending_health.state().refused == Refused(WALL, Refusal.SENDER_REFUSED)
+
+
+def test_what_another_run_has_found_refused_meanwhile_is_not_forgotten():
+    sending_health.note_refusal(Refusal.SENDER_REFUSED, WALL)
+    sending_health.forget_refusal(Refusal.ACCOUNT_PAUSED)
     assert sending_health.state().refused == Refused(WALL, Refusal.SENDER_REFUSED)
 
 
