@@ -93,6 +93,7 @@ def build(destination: Path, target: Target) -> None:
         ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(ROOT / package, destination / package, ignore=ignored)
         _compile(destination / package, destination, target)
+    _compile_templates(destination, target)
     (destination / "VERSION").write_text(source_version() + "\n")
 
 
@@ -190,6 +191,21 @@ def _compile(folder: Path, root: Path, target: Target) -> None:
     command += ["-s", str(root), "-p", "/var/task", str(folder)]
     if subprocess.run(command, check=False).returncode:
         raise BuildFailed(f"{target.compiler} could not compile {folder.name}")
+
+
+def _compile_templates(destination: Path, target: Target) -> None:
+    """Add the dashboard's templates as modules: Jinja2 would compile them again at every cold start."""
+    if target.compiler is None:
+        return
+    compiled = destination / "functions" / "serve_dashboard" / "compiled"
+    program = (
+        f"import sys; sys.path.insert(0, {str(destination)!r});"
+        "from functions.serve_dashboard.pages import environment;"
+        f"environment().compile_templates({str(compiled)!r}, zip=None)"
+    )
+    if subprocess.run([target.compiler, "-I", "-S", "-B", "-c", program], check=False).returncode:
+        raise BuildFailed(f"{target.compiler} could not compile the dashboard's templates")
+    _compile(compiled, destination, target)
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, ModuleLoader, StrictUndefined
 
 from functions.serve_dashboard import routes
 from functions.serve_dashboard.web import Request, Response
@@ -61,9 +61,10 @@ def at(moment: datetime, zone: ZoneInfo) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, each read and compiled when first used."""
+    """The templates as the build compiled them; where nothing was built, each is compiled when first used."""
+    compiled = _FOLDER / "compiled"
     return Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"),
+        loader=ModuleLoader(compiled) if compiled.is_dir() else FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -106,6 +106,27 @@ def test_the_artifact_stays_small(for_here: Path) -> None:
     assert sum(path.stat().st_size for path in for_here.rglob("*") if path.is_file()) <= MOST_BYTES
 
 
+def test_the_dashboard_s_templates_are_compiled(for_here: Path) -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(for_here)!r})
+from pathlib import Path
+import jinja2
+from functions.serve_dashboard.pages import environment
+def compile_again(*_, **__):
+    raise AssertionError("compiled when used")
+jinja2.Environment.compile = compile_again
+templates = sorted(path.name for path in Path({str(for_here)!r}, "functions/serve_dashboard/templates").iterdir())
+assert templates
+for name in templates:
+    environment().get_template(name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_module_of_the_artifact_is_compiled(for_here: Path) -> None:
     lacking = [
         source
