@@ -32,7 +32,7 @@ def read_form(event: dict[str, Any]) -> Form:
     if fields is None:
         return Form(None, Problem.FORM_UNREADABLE, None, "")
     comment, comment_cut = _comment(fields.get("comment", []))
-    scores = {score.strip(" ") for score in fields.get("score", []) if score.strip()}
+    scores = {score.strip() for score in fields.get("score", []) if score.strip()}
     chosen = parse_score(scores.pop()) if len(scores) == 1 else None
     if len(body) > MAX_BODY:
         return Form(None, Problem.COMMENT_TOO_LARGE, chosen, comment)

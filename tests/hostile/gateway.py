@@ -50,6 +50,7 @@ def ask(
     *,
     now: datetime,
     mailer: FakeMailer | None = None,
+    sign_in_url: str = SITE.sign_in_url,
 ) -> Answer:
     """One request to either API, through the function that the template names."""
     parts = urlsplit(url)
@@ -76,7 +77,7 @@ def ask(
         "stageVariables": {
             "base_url": SITE.base_url,
             "client_id": SITE.client_id,
-            "sign_in_url": SITE.sign_in_url,
+            "sign_in_url": sign_in_url,
         },
         "requestContext": {"identity": {"sourceIp": "203.0.113.7"}},
         "body": text,
