@@ -1,10 +1,12 @@
 """Surveys in the table: what is written once stays, and what a sent survey says is never taken back."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.survey import Survey
+from shared.domain.aggregate import FUNNEL
+from shared.domain.survey import Counted, Survey
 from shared.storage import surveys
 from tests.builders import MONDAY_NOON, a_survey
 
@@ -54,3 +56,12 @@ def test_each_change_is_left_to_the_nightly_count() -> None:
     surveys.mark_sent(SURVEY, MONDAY_NOON)
     assert list(surveys.uncounted()) == [SURVEY]
     assert stored().revision == 1
+
+
+@pytest.mark.parametrize("stages", range(1, len(FUNNEL) + 1))
+def test_what_was_counted_is_remembered_as_it_was_and_stages_cost_a_letter_each(stages):
+    counted = Counted(9, "2026-03-02", "2026-03-01", FUNNEL[:stages], "north", "t1", "evaluation", "en")
+    kept = json.loads(surveys.memory(counted))
+    assert surveys.to_counted(kept) == counted
+    assert len(kept["funnel"]) == stages
+    assert surveys.to_counted({**kept, "funnel": list(counted.funnel)}) == counted  # as an earlier release kept it
