@@ -31,24 +31,32 @@ class Sweep:
 
 
 def _imports(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['unfinished'], 'unfinished import')}, taken up where they were left"
+    if left := result["unfinished"]:
+        yield f"{_count(left, 'unfinished import')}, taken up where they were left"
 
 
 def _erasures(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['erased'], 'patient')} erased, {result['in_progress']:,} still being searched for"
+    if result["erased"]:
+        yield f"{_count(result['erased'], 'patient')} erased"
+    if result["in_progress"]:
+        yield f"{_count(result['in_progress'], 'patient')} still being searched for"
 
 
 def _alerts(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['surveys'], 'answer')} of which the staff had to hear at once: alerted, cases opened"
+    if owed := result["surveys"]:
+        yield f"{_count(owed, 'answer')} of which the staff had to hear at once: alerted, cases opened"
 
 
 def _reviews(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['surveys'], 'answer')} that called for a review request: made unless a rule forbids it"
+    if owed := result["surveys"]:
+        yield f"{_count(owed, 'answer')} that called for a review request: made unless a rule forbids it"
 
 
 def _mail(result: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{_count(result['due'], 'message')} due, among them what a sender that died had claimed"
-    yield f"{result['sent']:,} sent"
+    if result["due"]:
+        yield f"{_count(result['due'], 'message')} due, with those that a sender which died had claimed"
+    if result["sent"]:
+        yield f"{result['sent']:,} sent, or found to have been sent"
     for outcome, meaning in (("deferred", "stay due"), ("skipped", "are never sent")):
         for reason, number in sorted(result[outcome].items()):
             yield f"{number:,} {meaning}: {reason.replace('_', ' ')}"
@@ -62,15 +70,17 @@ def _digest(result: Mapping[str, int]) -> Iterator[str]:
     if result["clinics"]:
         yield f"{_count(result['passives'], 'answer')} told to the staff of {_count(result['clinics'], 'clinic')}"
     else:
-        yield "nothing to tell, or today's digest has gone out or is not due before seven in the morning"
+        yield "nothing by now: it goes out once a day, from seven in the morning on"
 
 
 def _cases(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['cases'], 'case')} that nobody took in time, told to the owner"
+    if late := result["cases"]:
+        yield f"{_count(late, 'case')} that nobody took in time, told to the owner"
 
 
 def _scores(result: Mapping[str, int]) -> Iterator[str]:
-    yield f"{_count(result['surveys'], 'survey')} counted that had changed since the last count"
+    if changed := result["surveys"]:
+        yield f"{_count(changed, 'survey')} counted that had changed since the last count"
 
 
 SWEEPS = (
@@ -97,8 +107,8 @@ def sweep(stack: Deployed, now: datetime, show: Show) -> bool:
     for each in SWEEPS:
         show(each.title)
         try:
-            told = each.in_words(stack.run(each.function, {"time": format_instant(now)}))
-            for line in told:
+            result = stack.run(each.function, {"time": format_instant(now)})
+            for line in list(each.in_words(result)) or ["nothing was left behind"]:
                 show(f"  {line}")
         except FunctionFailed as failure:
             is_well = False

@@ -90,7 +90,7 @@ def test_what_was_found_and_done_is_said_in_plain_words():
     for line in [
         "1 answer of which the staff had to hear at once",
         "9 messages due",
-        "3 sent",
+        "3 sent, or found to have been sent",
         "2 stay due: outside window",
         "1 are never sent: opted out",
         "2 may or may not have left, and are never sent again",
@@ -98,6 +98,10 @@ def test_what_was_found_and_done_is_said_in_plain_words():
         "4 answers told to the staff of 1 clinic",
     ]:
         assert f"\n  {line}" in words
+
+
+def test_where_nothing_was_left_behind_that_is_said():
+    assert told(FakeAws())[1].count("nothing was left behind") == len(SWEEPS) - 1  # the digest has words of its own
 
 
 def test_one_that_fails_keeps_none_of_the_others_waiting():
