@@ -252,8 +252,8 @@ _REASONS = {
     "opted_out": "opted out",
     "pause": "asked within the last ten days",
     "superseded": "a newer visit replaced it",
-    "too_many_bounces": "sending has stopped, since too many mails bounced: the dashboard says what to do",
-    "too_many_complaints": "sending has stopped, since too many mails were marked as spam: the dashboard says what to do",
+    "too_many_bounces": "sending has stopped: too many mails bounced, see the dashboard",
+    "too_many_complaints": "sending has stopped: too many mails were marked as spam, see the dashboard",
     "withdrawn": "no longer a promoter, or the visit was withdrawn",
 }
 
