@@ -8,6 +8,7 @@ Calls are counted at the client.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -109,7 +110,12 @@ def _called() -> Iterator[list[str]]:
 def _post(comment: str) -> None:
     from functions.record_response.handler import handler
 
-    _expect(handler({**_request("POST"), "body": urlencode({"score": 9, "comment": comment})}, None))
+    _expect(handler({**_request("POST"), "body": _form(comment)}, None))
+
+
+@cache
+def _form(comment: str) -> str:
+    return urlencode({"score": 9, "comment": comment})
 
 
 def _show() -> None:

@@ -67,7 +67,7 @@ def question(
                 "score",
                 score=score,
                 checked=Markup(" checked") if score == chosen else _NOTHING,
-                meaning=Markup('<span class="heard"> – {}</span>').format(meanings[score]) if score in meanings else "",
+                meaning=_html('<span class="heard"> – {}</span>', meanings[score]) if score in meanings else "",
             )
             for score in SCORES
         ),
@@ -211,7 +211,7 @@ def _page(lang: str, practice_name: str, title: str, content: Markup, *, is_conf
             stylesheet=stylesheet(),
             practice=practice_name,
             content=content,
-            footer=Markup("<footer>{}</footer>").format(promise) if is_confidential else _NOTHING,
+            footer=_html("<footer>{}</footer>", promise) if is_confidential else _NOTHING,
         )
     )
 
@@ -222,7 +222,7 @@ def _message(lang: str, practice_name: str, heading: str, *paragraphs: str) -> s
 
 
 def _paragraphs(*paragraphs: str | Markup) -> Markup:
-    return Markup("\n").join(Markup("<p>{}</p>").format(text) for text in paragraphs)
+    return Markup("\n").join(_html("<p>{}</p>", text) for text in paragraphs)
 
 
 def _problem(lang: str, problem: Problem) -> Markup:
@@ -242,12 +242,9 @@ def _problem(lang: str, problem: Problem) -> Markup:
 def _recorded(lang: str, score: int, changeable_until: str | None) -> Markup:
     _ = texts(lang)
     until = _("You can change your answer until {moment}.").format(moment=changeable_until) if changeable_until else ""
-    return Markup('<div class="note">{}</div>\n').format(
-        _paragraphs(
-            Markup("<strong>{}</strong> {}").format(_answered(lang, score), until),
-            _("To protect your privacy, we do not show an earlier comment. It stays unless you write a new one."),
-        )
-    )
+    privacy = _("To protect your privacy, we do not show an earlier comment. It stays unless you write a new one.")
+    recorded = _html("<strong>{}</strong> {}", _answered(lang, score), until)
+    return _html('<div class="note">{}</div>\n', _paragraphs(recorded, privacy))
 
 
 def _answered(lang: str, score: int) -> str:
@@ -282,7 +279,7 @@ def _send(lang: str, chosen: int | None) -> Markup:
         for score in SCORES
     ]
     return _NOTHING.join(
-        Markup('<span class="{}"{}>{}</span>').format(name, _NOTHING if shown else Markup(" hidden"), label)
+        _html('<span class="{}"{}>{}</span>', name, _NOTHING if shown else Markup(" hidden"), label)
         for name, label, shown in plain + numbered
     )
 
@@ -299,8 +296,10 @@ def _reviews(lang: str, clinic: Clinic) -> Markup:
             "Everybody can read what you write there."
         ),
         links=Markup("\n").join(
-            Markup('<a class="button" rel="noopener noreferrer" href="{}">{}</a>').format(
-                link.url, _("Write a review on {site}").format(site=link.label)
+            _html(
+                '<a class="button" rel="noopener noreferrer" href="{}">{}</a>',
+                link.url,
+                _("Write a review on {site}").format(site=link.label),
             )
             for link in clinic.review_links
         ),
@@ -308,8 +307,13 @@ def _reviews(lang: str, clinic: Clinic) -> Markup:
 
 
 def _fill(template: str, **values: object) -> Markup:
-    """The template with each value escaped, as `Markup.format` does it at three times the cost."""
+    """The template of this name with each value escaped."""
     return Markup(_template(template).format_map({name: escape(value) for name, value in values.items()}))
+
+
+def _html(markup: str, *values: object) -> Markup:
+    """The markup with each value escaped: what `Markup.format` does at three times the cost."""
+    return Markup(markup.format(*map(escape, values)))
 
 
 @cache
