@@ -145,7 +145,8 @@ def _get(scope: str) -> dict[str, Any]:
 def _get_many(scopes: Iterable[str]) -> list[dict[str, Any]]:
     table = setting("SETTINGS_TABLE")
     found: list[dict[str, Any]] = []
-    wanted = {table: {"Keys": [{"scope": {"S": scope}} for scope in scopes], "ConsistentRead": True}}
+    keys = [{"scope": {"S": scope}} for scope in scopes]
+    wanted = {table: {"Keys": keys, "ConsistentRead": True}} if keys else {}
     while wanted:
         answer = client().batch_get_item(RequestItems=wanted)
         found += answer["Responses"].get(table, [])

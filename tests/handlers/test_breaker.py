@@ -175,6 +175,14 @@ def test_after_resuming_counting_starts_anew(a):
     assert stopped.fates == Fates(sent=2, bounced=10)
 
 
+def test_a_run_whose_clock_is_behind_that_of_whoever_resumed_before_midnight_goes_on(a):
+    sending_health.count(WALL, bounced=10)
+    a.run()
+    assert resume(WALL + timedelta(days=1))
+    a.due(1)
+    assert a.run()["sent"] == 1
+
+
 def test_a_run_that_counted_before_somebody_resumed_stops_nothing():
     sending_health.count(WALL, bounced=10)
     assert sending_health.stop(StopReason.BOUNCES, Fates(bounced=10), None, WALL)
