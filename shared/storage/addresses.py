@@ -52,8 +52,8 @@ def mark_complained(address_key: str, at: datetime) -> None:
 def mark_reached(address_key: str, at: datetime) -> None:
     """Mail to this address of the staff's arrives, as it did not before."""
     flags = (AddressItem.bounced, AddressItem.bounced_at, AddressItem.complained, AddressItem.complained_at)
-    earlier: Condition = (AddressItem.bounced_at < at) | (AddressItem.complained_at < at)
-    later: Condition = (AddressItem.bounced_at >= at) | (AddressItem.complained_at >= at)
+    earlier: Condition = (AddressItem.bounced_at <= at) | (AddressItem.complained_at <= at)
+    later: Condition = (AddressItem.bounced_at > at) | (AddressItem.complained_at > at)
     if _update(address_key, [flag.remove() for flag in flags], earlier & ~later):
         _update(_STAFF_LIST, [AddressItem.failing.delete({address_key})], AddressItem.failing.contains(address_key))
 
