@@ -115,7 +115,7 @@ def _live_through_history(stack: Stack, state: Path, now: datetime, patients: in
         history = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment_of(stack, "AlertStaffFunction", "SendSurveyFunction"),
+            env=environment_of(stack, "AlertStaffFunction", "SendSurveyFunction"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.PIPE,
@@ -151,7 +151,7 @@ def _pass_on(said: IO[str] | None, progress: Progress) -> list[str]:
     return others
 
 
-def _environment_of(stack: Stack, *functions: str) -> dict[str, str]:
+def environment_of(stack: Stack, *functions: str) -> dict[str, str]:
     """What the deployed functions see, on this machine; nothing of the caller's AWS settings."""
     deployed = [
         stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from functions.send_survey.delivery import Sender
+from functions.send_survey.hands import MAX_THREADS
 from functions.send_survey.pace import Limits, Pace, account_limits
-from functions.send_survey.run import MAX_THREADS, Tally, send_due
+from functions.send_survey.run import Tally, send_due
 from functions.send_survey.senders import number_of, run_name, share_out, told
 from functions.send_survey.watch import Watch
 from shared.config import setting

@@ -67,7 +67,7 @@ class Pace:
         self._fastest = float("inf")
         self._slowed_to, self._slowed_at = self._full_rate, self._next
         self._refusals, self._refused_since = 0, self._next
-        self._leads, self._turns = 0.0, 0
+        self._leads, self._turns, self._asked_at = 0.0, 0, self._next
 
     def wait(self) -> None:
         """Return when it is this caller's turn."""
@@ -80,11 +80,13 @@ class Pace:
         if turn > now:
             self._sleep(turn - now)
 
-    def lead(self) -> float:
-        """How many seconds before their turn callers came, on average since this was last asked."""
+    def readiness(self) -> tuple[float, float]:
+        """How many seconds before their turn callers came, and how many a second, since this was last asked."""
         with self._lock:
-            lead, self._leads, self._turns = self._leads / max(1, self._turns), 0.0, 0
-        return lead
+            now, turns = self._monotonic(), max(1, self._turns)
+            lead, throughput = self._leads / turns, turns / max(0.001, now - self._asked_at)
+            self._leads, self._turns, self._asked_at = 0.0, 0, now
+        return lead, throughput
 
     @contextmanager
     def place(self) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """One run: everything that is due, in one pass, at the pace the provider allows."""
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.send_survey.delivery import Result, Sender, deliver, settle
+from functions.send_survey.hands import MAX_THREADS, Hands
 from functions.send_survey.pace import Limits
 from functions.send_survey.senders import Part
 from shared.domain.eligibility import Situation, Verdict, decide, superseded
@@ -21,9 +21,6 @@ from shared.storage.messages import DueMessage
 from shared.storage.settings import practice
 
 PAGE = 100  # DynamoDB's most for one BatchGetItem
-FIRST_GUESS = 0.15  # seconds that one message takes: claim, call and the writes around it
-MAX_THREADS = 192  # as many as the clients have connections
-READY = 0.06  # seconds before its turn that a message should have been claimed
 
 
 @dataclass
@@ -76,23 +73,19 @@ def send_due(
     due = _in_window(due, clinics, sender, tally)
     stop = _why_not_now(part.limits)
     rate, left = (part.limits.rate, part.limits.allowance) if part.limits else (1, 0)
-    most = max(1, min(most_at_once, int(rate)))
-    hands = min(most, math.ceil(rate * FIRST_GUESS))
+    hands = Hands(sender.pace, rate, most_at_once)
     running: set[Future[Result]] = set()
-    since_counted = 0
 
     def collect(until: int) -> None:
-        nonlocal running, stop, hands, since_counted
+        nonlocal running, stop
         while len(running) > until:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 tally.add(future.result())
-            since_counted += len(done)
-            if since_counted >= hands:
-                hands, since_counted = _hands(hands, most, sender.pace.lead(), rate), 0
+            hands.settle(len(done))
             stop = stop or _why_refused(tally, sender)
 
-    with ThreadPoolExecutor(most + 1) as pool:
+    with ThreadPoolExecutor(most_at_once + 1) as pool:
         for number, situation in enumerate(_situations(due, replaced, clinics, sender, pool)):
             stop = stop or ("" if has_time() else "out_of_time") or ("" if keep_lock() else "lock_lost")
             stop = stop or ("quota" if left == 0 else "")
@@ -109,19 +102,11 @@ def send_due(
             else:
                 left = None if left is None else left - 1
                 running.add(pool.submit(_guarded, deliver, situation, sender))
-                collect(until=hands - 1)
+                collect(until=hands.number - 1)
         collect(until=0)
     if tally.deferred["quota"]:
         count("QuotaReached")
     return tally
-
-
-def _hands(hands: int, most: int, lead: float, rate: float) -> int:
-    """How many messages to have in hand: as many as rate and latency call for, known by how early they are ready.
-
-    Too few, and turns go by with nobody there; too many, and claimed mail waits while its patient may change.
-    """
-    return max(1, min(most, round(hands + rate * (READY - lead))))
 
 
 def _split(entries: Iterable[DueMessage], as_of: datetime) -> tuple[list[DueMessage], list[DueMessage]]:

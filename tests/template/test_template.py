@@ -17,7 +17,7 @@ from functions.import_visits.upload import MAX_FILE_BYTES
 from functions.measure_worth.handler import LOCK as WORTH_LOCK
 from functions.send_report.handler import LOCK as REPORT_LOCK
 from functions.send_survey.delivery import LEASE
-from functions.send_survey.run import MAX_THREADS
+from functions.send_survey.hands import MAX_THREADS
 from local.template import ROOT, events, functions, load_template
 from shared.domain.message import SHARDS
 from shared.domain.staff import Role
