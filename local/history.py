@@ -27,6 +27,7 @@ from local.sample_cases import steps
 from local.sample_practice import CLINIC_BY_ID, PRACTICE_ZONE, RUN_HOURS, SEED, SamplePractice, generate, past_runs
 from shared.config import setting
 from shared.domain.clock import parse_instant
+from shared.domain.delivery import DeliveryEvent, Kind
 from shared.domain.identity import Token, parse_token
 from shared.domain.message import MessageKind
 from shared.domain.score import classify
@@ -34,11 +35,13 @@ from shared.domain.survey import Answer, Reaction, Survey, reactions_to
 from shared.domain.themes import default_lexicon
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mail, SesMailer
-from shared.storage import activity, answers, cases, patients, surveys
+from shared.storage import activity, answers, cases, messages, patients, surveys
 from shared.storage.settings import practice
 
 PATIENT_MAIL_KEPT = timedelta(days=3)  # mails of the last days go out for real, so that the mailbox is not empty
 STAFF_MAIL_KEPT = timedelta(days=10)
+EVENTS_KEPT = timedelta(days=14)  # of older mails only the funnel tells that they arrived
+ARRIVES_AFTER = timedelta(seconds=2)
 RATE = 16.0  # of an account that makes the engine use four threads; more only wait for each other on a small machine
 DAYS_A_LINE = 10
 
@@ -119,6 +122,8 @@ class History:
         for mail in mails:
             kind = mail.tags["message_id"].rpartition("-")[2]
             self.tally[kind] += 1
+            if moment > self._now - EVENTS_KEPT:
+                messages.record_delivery(_delivery(mail, moment))
             if kind != MessageKind.REVIEW:
                 surveys.mark_delivered(mail.tags["survey_id"], moment)
                 self._plan(mail, asked[mail.tags["survey_id"]], moment, is_reminder=kind == MessageKind.REMINDER)
@@ -185,6 +190,12 @@ class History:
     def _say(self, moment: datetime) -> None:
         day = moment.astimezone(PRACTICE_ZONE).date().isoformat()
         print(json.dumps({"day": day, **self.tally}), file=sys.stderr, flush=True)  # standard output is the log
+
+
+def _delivery(mail: Mail, moment: datetime) -> DeliveryEvent:
+    """What Amazon SES tells of a mail that arrives."""
+    message_id = mail.tags["message_id"]
+    return DeliveryEvent(Kind.DELIVERED, moment + ARRIVES_AFTER, moment, "of-the-past", message_id)
 
 
 def live_through(now: datetime, patients: int) -> None:
