@@ -53,6 +53,22 @@ def against_targets(figures: Sequence[Figure], path: Path) -> None:
         _save(sheet, path)
 
 
+def bars(named: Sequence[tuple[str, float]], unit: str, path: Path) -> None:
+    """One bar a name, in their order."""
+    with mpl.rc_context(STYLE):
+        sheet = Sheet(figsize=(8, 0.9 + 0.34 * len(named)), layout="constrained")
+        axes = sheet.add_subplot()
+        names, values = zip(*named, strict=True)
+        drawn = axes.barh(names, values, color=GOOD, height=0.6)
+        axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], color=INK, padding=4)
+        axes.set_xlim(0, max(values) * 1.12)
+        axes.set_xlabel(unit)
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        _save(sheet, path)
+
+
 def lines(figures: Sequence[Figure], path: Path) -> None:
     """One line a figure, over whatever its points go along; both scales logarithmic where they span a lot."""
     with mpl.rc_context(STYLE):

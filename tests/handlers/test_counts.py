@@ -35,12 +35,12 @@ def test_no_step_of_a_survey_costs_more_than_it_did(taken: dict[str, Step]) -> N
     assert sending.written["TransactWriteItems Addresses Messages Patients Surveys"] == pytest.approx(8)
     assert taken["an alert"].wru <= 7
     assert taken["a review request is made"].wru <= 5
-    assert taken["a survey is counted"].wru < 8.5
+    assert taken["a survey is counted"].wru < 8
     assert taken["a Send event"].wru < 0.1
     assert taken["a Delivery event of a survey"].wru <= 2
-    assert taken["a reminder is settled"].wru < 2.4
-    assert taken["a patient"].wru < 2.2
-    assert taken["a visit"].wru < 1.2
+    assert taken["a reminder is settled"].wru < 2.2
+    assert taken["a patient"].wru == pytest.approx(2)
+    assert taken["a visit"].wru == pytest.approx(1)
 
 
 def test_every_mail_is_one_call_of_the_provider(taken: dict[str, Step]) -> None:
