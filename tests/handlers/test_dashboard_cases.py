@@ -136,6 +136,8 @@ def test_a_mail_leaves_in_a_persons_name_and_is_written_down(robin):
     assert mail.to == ("ada@example.com",)
     assert mail.sender == '"Robin Reyes, Riverside Physical Therapy" <care@riverside.example.com>'
     assert mail.reply_to == "robin@example.com"
+    key = address_key(hash_key(), "ada@example.com")  # by which its bounce marks the address
+    assert mail.tags == {"survey_id": SURVEY, "message_id": f"{SURVEY}-outreach", "recipient": key}
     assert mail.text == MAIL["text"] + "\n"
     assert "&lt;b&gt;May&lt;/b&gt;" in mail.html
     case = stored()

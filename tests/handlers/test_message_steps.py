@@ -1,5 +1,6 @@
 """The life of a message against its table of steps: what the table does not list, the storage refuses."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -53,3 +54,24 @@ def test_nobody_acts_on_another_attempts_claim(operation):
     stored = messages.get(ID)
     assert stored is not None
     assert stored.state is start
+
+
+@pytest.mark.parametrize("start", MessageState)
+@pytest.mark.parametrize(
+    ("act", "end"), [(messages.confirm, MessageState.SENT), (messages.reject, MessageState.FAILED)]
+)
+def test_the_word_of_an_event_changes_the_state_as_read_or_nothing(start, act, end):
+    messages.create(a_message())
+    MessageItem(ID).update([MessageItem.state.set(start), MessageItem.attempt.set(1)])
+    read = messages.get(ID)
+    assert read is not None
+    if end not in STEPS[start]:
+        with pytest.raises(ValueError, match="never goes"):
+            act(read)
+    else:
+        assert not act(replace(read, attempt=0))
+        assert act(read)
+        assert act(read)  # again, as when the answer was lost
+    stored = messages.get(ID)
+    assert stored is not None
+    assert stored.state is (end if end in STEPS[start] else start)
