@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local import mail_events
 from local.mail_events import configuration_set, ses_event, tags_of, tell
 from local.stack import Stack
 from shared.domain.delivery import EVENT_TYPES, staff_key
@@ -191,3 +192,21 @@ def test_a_delivery_takes_the_mark_of_an_admin_back(practice):
     eventually(lambda: address(practice, staff_key(ADMIN)).get("bounced"), "the address is marked")
     told(practice, "Delivery", {"recipient": staff_key(ADMIN)}, to=ADMIN, at=moment + timedelta(seconds=5))
     eventually(lambda: not address(practice, staff_key(ADMIN)).get("bounced"), "a delivery takes it back")
+
+
+def test_one_command_tells_of_a_patients_mail_or_of_the_staffs(practice, monkeypatch, capsys):
+    monkeypatch.setattr(mail_events, "read_stack", lambda: practice.stack)
+    [mail] = practice.asked(someone())
+    admin = f"command{next(_numbers)}@example.com"
+
+    def command(*words: str) -> int:
+        monkeypatch.setattr("sys.argv", ["mail_events", *words])
+        return mail_events.main()
+
+    assert command("bounced", message_of(mail), "--status", "5.2.2", "--label", "Transient/MailboxFull") == 0
+    assert command("complained", admin) == 0
+    eventually(lambda: "delivery" in message(practice, mail), "the bounce is noted")
+    assert message(practice, mail)["delivery_status"] == "5.2.2"
+    eventually(lambda: address(practice, staff_key(admin)).get("complained"), "the complaint is noted")
+    assert command("delivered", "nothing-survey") == 1
+    assert "there is no message nothing-survey" in capsys.readouterr().err
