@@ -16,7 +16,7 @@ from tests.environment import TABLES
 
 PATIENT_ID, RETIRED_ID = "CNRY-770413", "CNRY-OLD-99"
 FIRST, LAST = "Zyxaphine", "Quolvántry"
-EMAIL, OLD_EMAIL = "zyxaphine.quolv@canary-mail.example", "old.quolv@canary-mail.example"
+EMAIL, OLD_EMAIL = "quailfeather@canary-mail.example", "old.feather@canary-mail.example"
 PHONE = "+15185550177"
 COMMENT = "my left knee squeaks like a xylobone"
 NOTE = "told her the xylobone will be oiled"
@@ -47,6 +47,7 @@ def spellings(word: str) -> Iterator[str]:
     yield json.dumps(json.dumps(word))[3:-3].lower()
     for encoding in ("utf-8", "utf-16-le", "cp1252"):
         yield word.encode(encoding).hex()
+        yield repr(word.encode(encoding))[2:-1].lower()
     yield word.encode("utf-8").decode("cp1252", "replace").lower()
     for digest in (hashlib.md5, hashlib.sha1, hashlib.sha256):
         for form in {word, word.lower()}:

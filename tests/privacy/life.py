@@ -126,3 +126,6 @@ def whole(names: list[str]) -> dict[str, list[Any]]:
     tables = boto3.client("dynamodb")
     found = {os.environ[f"{name.upper()}_TABLE"]: name for name in names}
     return {table: tables.scan(TableName=table)["Items"] for table in found}
+
+
+IDS_OF_PATIENT = {name: canary.WORDS[name] for name in ("record number", "address", "comment", "telephone")}
