@@ -107,7 +107,7 @@ class Outside:
         if service == "sesv2":
             return self._ses(operation, request)
         if service == "s3" and operation.startswith(("Put", "Delete")):
-            self.seen.append((f"{self.where}: object's name", request["Key"]))
+            self.seen.append((f"{self.where}: object's name", request.get("Key", "")))
         if service in HOLD_PATIENTS:
             return real()
         self.seen.append((f"{self.where}: {service} {operation}", json.dumps(request, default=str)))
