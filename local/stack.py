@@ -51,6 +51,13 @@ PRESET = {
 }
 PEOPLE = (Person("Olive Owens", "owner@riverside.example", "Riverside-owner-1", Role.OWNER),)
 _ARTIFACTS = "careloop-artifacts"
+# It has no style of sign-in pages, invites nobody, and puts no firewall before an API.
+_UNKNOWN_TO_THE_EMULATOR = {
+    "AWS::Cognito::ManagedLoginBranding",
+    "AWS::Cognito::UserPoolUser",
+    "AWS::Cognito::UserPoolUserToGroupAttachment",
+    "AWS::WAFv2::WebACLAssociation",
+}
 
 
 class StackFailed(Exception):
@@ -232,11 +239,11 @@ def _environment(state: Path) -> dict[str, str]:
 
 
 def _leave_out_what_the_emulator_cannot_ask(template: dict[str, Any], endpoint: str) -> None:
-    """Its sign-in pages are at its own address, know no second factor and no style, and it invites nobody."""
+    """Its sign-in pages are at its own address and know no second factor; some kinds of resources it knows not."""
     resources = template["Resources"]
     resources["StaffApi"]["Properties"]["Variables"]["sign_in_url"] = endpoint
     resources["StaffPool"]["Properties"]["MfaConfiguration"] = "OFF"
-    for name in ("StaffPoolStyle", "FirstOwner", "FirstOwnerIsOwner"):
+    for name in [name for name, resource in resources.items() if resource["Type"] in _UNKNOWN_TO_THE_EMULATOR]:
         del resources[name]
 
 

@@ -5,6 +5,7 @@ Lines of JSON in the shape of Powertools' Logger and Metrics, whose import alone
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -35,11 +36,16 @@ def warn(event: str, **facts: object) -> None:
 
 
 def count(metric: str, value: int = 1) -> None:
-    """Add to a CloudWatch metric of the namespace Careloop, without dimensions (the embedded metric format)."""
+    """Add to a CloudWatch metric of the stack's namespace, without dimensions (the embedded metric format)."""
     metrics = [{"Name": metric, "Unit": "Count"}]
-    directive = {"Namespace": "Careloop", "Dimensions": [[]], "Metrics": metrics}
+    directive = {"Namespace": _namespace(), "Dimensions": [[]], "Metrics": metrics}
     milliseconds = int(datetime.now(UTC).timestamp() * 1000)
     _print({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [directive]}, metric: value})
+
+
+def _namespace() -> str:
+    """The stack's own. The fallback is for an update's first moments, when new code still has the old variables."""
+    return os.environ.get("METRICS_NAMESPACE", "Careloop")
 
 
 def entry_point(handler: Callable[..., Any]) -> Callable[..., Any]:

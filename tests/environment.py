@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "DASHBOARD_URL": "https://staff.example.com",
     "HASH_KEY_SECRET": "hash-key",
     "CONFIGURATION_SET": "mail-events",
+    "METRICS_NAMESPACE": "Careloop/careloop",
     "INTAKE_BUCKET": "intake",
     "USER_POOL_ID": "us-east-1_Staff",
     "ERASE_PATIENT_FUNCTION": "erase-patient",
@@ -47,7 +48,6 @@ AWS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_METRICS_NAMESPACE": "Careloop",
 }
 
 

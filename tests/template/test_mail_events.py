@@ -99,7 +99,7 @@ def test_an_alarm_tells_of_events_that_do_not_reach_the_function() -> None:
 
 def test_an_alarm_tells_of_admins_whom_no_alert_reaches() -> None:
     alarm = RESOURCES["StaffAddressFailsAlarm"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("Careloop", "StaffAddressFails")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ({"Fn::Sub": "Careloop/${AWS::StackName}"}, "StaffAddressFails")
     assert "alerts do not reach them" in alarm["AlarmDescription"]
 
 

@@ -70,8 +70,10 @@ DEFAULTS = {
     "DashboardBaseUrl": "",
     "OwnerAddress": "",
 }
+ACCOUNT = "123456789012"
 # The only action for which AWS knows no resource.
 WITHOUT_RESOURCE = {"ses:GetAccount"}
+KEY = {"Fn::If": ["StackKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "KmsKeyArn"}]}
 ASYNCHRONOUS = [
     name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2") or events(function, "S3")
 ]
@@ -136,6 +138,12 @@ def test_every_parameter_stands_in_a_group_of_the_console(name: str) -> None:
         ("DashboardBaseUrl", "https://staff.example.com", "staff.example.com"),
         ("OwnerAddress", "owner@example.com", "owner@example.com, other@example.com"),
         ("PublicBaseUrl", "https://care.example.com/surveys", "https://care.example.com/"),
+        ("PatientDomainName", "care.example.com", "https://care.example.com"),
+        ("DashboardDomainName", "staff.care.example.com", "Staff.example.com"),
+        ("CertificateArn", f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/12-ab", f"arn:aws:iam::{ACCOUNT}:user/x"),
+        ("KmsKeyArn", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-12ab", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/x"),
+        ("WebAclArn", f"arn:aws:wafv2:us-east-1:{ACCOUNT}:regional/webacl/x/1-a", "yes"),
+        ("WebAclArn", "create", f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/x/1-a"),
         ("PracticeTimeZone", "America/Argentina/Buenos_Aires", "EST5EDT"),
     ],
 )
@@ -179,17 +187,21 @@ def _indexes(described: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", of_type("AWS::DynamoDB::Table"))
 def test_tables_are_encrypted_recoverable_and_kept(name: str) -> None:
     table = RESOURCES[name]["Properties"]
-    assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    assert table["SSESpecification"]["KMSMasterKeyId"] == KEY
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["DeletionProtectionEnabled"] is True
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
 @pytest.mark.parametrize(
-    "name", [*of_type("AWS::DynamoDB::Table"), "DataKey", "HashKey", "IntakeBucket", "FailedEvents"]
+    "name", [*of_type("AWS::DynamoDB::Table"), "StaffPool", "DataKey", "HashKey", "IntakeBucket", "FailedEvents"]
 )
-def test_data_outlives_the_stack(name: str) -> None:
-    assert RESOURCES[name]["DeletionPolicy"] == "Retain"
+def test_data_outlives_the_stack_and_only_what_deletion_protection_keeps_outlives_a_first_deployment_that_failed(
+    name: str,
+) -> None:
+    properties = RESOURCES[name]["Properties"]
+    is_protected = properties.get("DeletionProtectionEnabled") is True or "DeletionProtection" in properties
+    assert RESOURCES[name]["DeletionPolicy"] == ("Retain" if is_protected else "RetainExceptOnCreate")
     assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
 
@@ -238,7 +250,7 @@ def test_every_function_logs_to_an_encrypted_group_that_forgets(name: str) -> No
     logs = f"{name.removesuffix('Function')}Logs"
     assert FUNCTIONS[name]["LoggingConfig"] == {"LogGroup": {"Ref": logs}}
     assert RESOURCES[logs]["Properties"]["RetentionInDays"] > 0
-    assert RESOURCES[logs]["Properties"]["KmsKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    assert RESOURCES[logs]["Properties"]["KmsKeyId"] == KEY
 
 
 @pytest.mark.parametrize("name", ASYNCHRONOUS)
@@ -422,7 +434,7 @@ def test_the_gateway_answers_403_413_429_and_5xx_with_pages() -> None:
 def test_the_intake_bucket_is_private_encrypted_and_forgets() -> None:
     bucket = RESOURCES["IntakeBucket"]["Properties"]
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == KEY
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     expiring = {
         rule["Prefix"]: rule["ExpirationInDays"]
@@ -471,7 +483,7 @@ def test_an_alarm_tells_when_a_scheduled_function_never_runs() -> None:
 )
 def test_an_alarm_listens_to_what_the_code_reports(metric: str) -> None:
     alarm = RESOURCES[f"{metric}Alarm"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("Careloop", metric)
+    assert (alarm["Namespace"], alarm["MetricName"]) == ({"Fn::Sub": "Careloop/${AWS::StackName}"}, metric)
     sources = [path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py")]
     assert any(f'"{metric}"' in source for source in sources)
 

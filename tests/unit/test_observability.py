@@ -34,12 +34,19 @@ def test_a_metric_is_in_the_format_that_cloudwatch_reads_from_logs(capsys):
     shown, failed = lines(capsys)
     (directive,) = shown["_aws"]["CloudWatchMetrics"]
     assert directive == {
-        "Namespace": "Careloop",
+        "Namespace": "Careloop/careloop",
         "Dimensions": [[]],
         "Metrics": [{"Name": "PagesShown", "Unit": "Count"}],
     }
     assert isinstance(shown["_aws"]["Timestamp"], int)
     assert (shown["PagesShown"], failed["MessagesFailed"]) == (1, 3)
+
+
+def test_new_code_that_still_has_the_variables_of_the_release_before_counts_all_the_same(capsys, monkeypatch):
+    monkeypatch.delenv("METRICS_NAMESPACE")
+    count("PagesShown")
+    (shown,) = lines(capsys)
+    assert shown["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Careloop"
 
 
 def test_a_failure_is_told_by_type_and_place_and_never_in_its_own_words(capsys):
