@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 from shared.domain.delivery import STAFF
 from shared.domain.patient import Address
 from shared.storage.conditions import condition_failed, is_not
-from shared.storage.models import AddressItem
+from shared.storage.models import AddressItem, InstantAttribute
 
 _STAFF_LIST = "staff"
 
@@ -40,13 +40,13 @@ def failing_staff() -> frozenset[str]:
 
 
 def mark_bounced(address_key: str, at: datetime) -> None:
-    """No mail to this address arrives, known before or not."""
-    _mark(address_key, AddressItem.bounced, [AddressItem.bounced_at.set(at)])
+    """No mail to this address arrives, known before or not; the latest moment counts."""
+    _mark(address_key, AddressItem.bounced, AddressItem.bounced_at, at)
 
 
 def mark_complained(address_key: str, at: datetime) -> None:
-    """Whoever reads this address called a mail spam."""
-    _mark(address_key, AddressItem.complained, [AddressItem.complained_at.set(at)])
+    """Whoever reads this address called a mail spam; the latest moment counts."""
+    _mark(address_key, AddressItem.complained, AddressItem.complained_at, at)
 
 
 def mark_reached(address_key: str, at: datetime) -> None:
@@ -58,8 +58,8 @@ def mark_reached(address_key: str, at: datetime) -> None:
         _update(_STAFF_LIST, [AddressItem.failing.delete({address_key})], AddressItem.failing.contains(address_key))
 
 
-def _mark(address_key: str, flag: BooleanAttribute, changes: list[Action]) -> None:
-    _update(address_key, [flag.set(True), *changes], is_not(flag))
+def _mark(address_key: str, flag: BooleanAttribute, moment: InstantAttribute, at: datetime) -> None:
+    _update(address_key, [flag.set(True), moment.set(at)], is_not(flag) | (moment < at))
     if address_key.startswith(STAFF):
         AddressItem(_STAFF_LIST).update([AddressItem.failing.add({address_key})])
 

@@ -13,7 +13,7 @@ from functions.send_survey.handler import handler as send_survey
 from functions.send_survey.pace import Limits
 from functions.track_delivery.handler import handler
 from shared.domain.clock import format_instant
-from shared.domain.delivery import Kind, outranks, staff_key
+from shared.domain.delivery import Kind, outranks, parse_event, staff_key
 from shared.domain.identity import address_key
 from shared.domain.message import Message, MessageKind, MessageState
 from shared.domain.survey import Answer, Survey
@@ -162,6 +162,9 @@ class TestAMailThatWasSent:
         run()
         told("Reject")
         told("Send")  # SES tells both
+        revision = survey().revision
+        told("Reject")
+        assert survey().revision == revision
         assert (message().state, message().reason, message().delivery) == (
             MessageState.FAILED,
             "refused",
@@ -353,6 +356,33 @@ class TestAnEventThatComesEarly:
         assert message().delivery is Kind.DELIVERED
         assert message().delivery_events == {"delivered", "delayed"}
 
+    def test_the_same_event_twice_at_the_same_moment_is_the_first_of_its_kind_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ):
+        run()
+        told("Complaint")
+        bounce = parse_event(an_event("Bounce", {"message_id": MESSAGE}, LATER))
+        update, firsts = messages._update_item, list[bool]()
+
+        def note() -> None:
+            recorded = messages.record_delivery(bounce)
+            assert recorded
+            firsts.append(recorded.is_first)
+
+        def same_first(*arguments: Any) -> bool:
+            monkeypatch.setattr(messages, "_update_item", update)
+            note()
+            return update(*arguments)
+
+        monkeypatch.setattr(messages, "_update_item", same_first)
+        note()
+        assert firsts == [True, False]
+
+    def test_what_has_not_been_handed_over_is_not_taken_back_by_a_rejection(self, mailer):
+        told("Reject")
+        assert message().state is MessageState.DUE
+        assert run(mailer=mailer)["sent"] == 1
+
 
 class TestAnEventOfNothing:
     @pytest.mark.parametrize("type_", ["Send", "Delivery", "Bounce", "Reject"])
@@ -371,6 +401,13 @@ class TestAnEventOfNothing:
         monkeypatch.setattr(messages, "_update_item", erased_first)
         assert told("Delivery")["known"] is False
         assert messages.get(MESSAGE) is None
+
+    def test_of_a_survey_that_is_gone_it_makes_none(self):
+        run()
+        SurveyItem(SURVEY).delete()
+        told("Delivery")
+        told("Reject")
+        assert surveys.get(SURVEY) is None
 
     def test_a_complaint_about_a_personal_mail_ends_all_mail_by_its_survey(self):
         told("Complaint", message_id=f"{SURVEY}-outreach")
@@ -408,6 +445,12 @@ class TestMailToTheStaff:
         patient = patients.get("p1")
         assert patient
         assert not patient.opted_out
+
+    def test_news_from_before_its_latest_bounce_takes_no_mark_back(self):
+        for minutes in (0, 10, 5):
+            self.told("Bounce", at=LATER + timedelta(minutes=minutes))
+        self.told("Delivery", at=LATER + timedelta(minutes=7))
+        assert address(self.ADMIN) == (True, False)
 
     def test_a_full_mailbox_is_reported_though_the_address_is_good(self, capsys):
         self.told("Bounce", status="5.2.2")
