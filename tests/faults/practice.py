@@ -136,21 +136,17 @@ class Gate:
                 self.after.remove(after)
 
     @contextmanager
-    def dying(self, write: int, phase: str) -> Iterator[list[str]]:
-        """Kill the process before or after its n-th write or mail; dead is dead. Yields the writes it attempted."""
+    def dying(self, write: int) -> Iterator[list[str]]:
+        """Kill the process before its n-th write or mail; dead is dead. Yields what it attempted."""
         made: list[str] = []
 
-        def before(operation: str, request: Request) -> None:
+        def die(operation: str, request: Request) -> None:
             if operation in WRITES:
                 made.append(operation)
-                if len(made) > write or (len(made) == write and phase == "before"):
-                    raise Killed
-
-        def after(operation: str, request: Request) -> None:
-            if operation in WRITES and len(made) >= write:
+            if len(made) >= write:
                 raise Killed
 
-        with self.hooked(before, after):
+        with self.hooked(before=die):
             yield made
 
 
@@ -228,6 +224,8 @@ class Practice:
                     tables.delete_item(TableName=table, Key={key: item[key] for key in _keys(table)})
         kept.forget()
         self.clock = AFTERNOON
+        self.hear()
+        self.told = ""
         for facts in (self.mails, self.claims, self.accepted, self.against):
             facts.clear()
 
@@ -249,9 +247,16 @@ class Practice:
         messages.create(a_message(survey, patient_id=person.patient_id, **differences))
         return survey
 
-    def send(self, as_of: datetime | None = None, *, now: datetime | None = None, seconds_left: float = 300) -> Any:
-        """One scheduled run, as of the clock unless told otherwise."""
-        as_of, now = as_of or self.clock, now or self.clock
+    def send(
+        self,
+        as_of: datetime | None = None,
+        *,
+        now: datetime | None = None,
+        skew: timedelta = timedelta(0),
+        seconds_left: float = 300,
+    ) -> Any:
+        """One scheduled run, as of the clock unless told otherwise, on a host whose own clock may be off."""
+        as_of = as_of or self.clock
         self.as_of[threading.get_ident()] = as_of
         context = FakeContext(f"run-{next(_requests)}", seconds_left)
         return send_survey(
@@ -259,7 +264,7 @@ class Practice:
             context,
             mailer=SesMailer(ses()),
             limits=lambda: account_limits(ses()),
-            now=lambda: now,
+            now=lambda: now or self.clock + skew,
             most_at_once=1,
         )
 
@@ -362,10 +367,12 @@ class Practice:
 
     # ---- What can be seen -------------------------------------------------------------------------
 
-    def evidence(self) -> Evidence:
-        """Everything, as it is now."""
+    def evidence(self, *tables: str) -> Evidence:
+        """Everything, as it is now; of the tables only these, if some are named."""
         self.told += self.hear()
-        return Evidence(dump(), self.mails, self.told, self.claims, self.accepted, self.words)
+        with self.gate.aside():
+            found = dump(tables or TABLES)
+        return Evidence(found, self.mails, self.told, self.claims, self.accepted, self.words)
 
     def state(self, survey: str, kind: str = "survey") -> str:
         """Where a message stands."""
@@ -402,15 +409,15 @@ def token_of(mail: Sent) -> str:
     return mail.text.partition("/u/")[2][:52]
 
 
-def dump() -> dict[str, list[dict[str, Any]]]:
-    """Every table, whole."""
+def dump(names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Whole tables."""
     tables = boto3.client("dynamodb")
     return {
         table: [
             {name: _from_dynamodb(value) for name, value in item.items()}
             for item in tables.scan(TableName=table)["Items"]
         ]
-        for table in TABLES
+        for table in names
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.storage.models import SurveyItem
-from tests.faults.invariants import hold, i3
+from tests.faults.invariants import hold, i3, told
 from tests.faults.practice import Practice, Request, aws_error, failing, refusing
 from tests.stream_driver import StreamDriver
 
@@ -75,9 +75,13 @@ def _raising_for(survey: str, event: Any, handler: Any) -> Any:
     return handler(event)
 
 
-@pytest.mark.parametrize("error", [aws_error("SendingPausedException"), RuntimeError("Quagga")], ids=["paused", "bug"])
+@pytest.mark.parametrize(
+    ("error", "metric"),
+    [(aws_error("SendingPausedException"), "AlertsNotSent"), (RuntimeError("Quagga"), "")],
+    ids=["paused", "bug"],
+)
 def test_fault_12_when_every_record_fails_the_staff_hear_after_the_recovery(
-    practice: Practice, error: Exception
+    practice: Practice, error: Exception, metric: str
 ) -> None:
     stream = stream_of(practice)
     surveys = [answered(practice, number, number, "Quagga") for number in range(4)]
@@ -87,6 +91,8 @@ def test_fault_12_when_every_record_fails_the_staff_hear_after_the_recovery(
         stream.deliver()
     assert alerts(practice) == []
     assert stream.on_failure
+    if metric:
+        told(practice.evidence(), metric)
     practice.told += str(stream.on_failure)
     practice.later(minutes=15)
     assert practice.alert() == {"surveys": 4}
