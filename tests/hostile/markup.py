@@ -15,7 +15,7 @@ def elements(page: str) -> list[Element]:
     root = LexborHTMLParser(page).root
     assert root is not None
     for node in root.traverse(include_text=False):
-        if not node.tag.startswith(("-", "!")):
+        if node.tag and not node.tag.startswith(("-", "!")):
             parents = []
             above = node.parent
             while above is not None and above.tag:

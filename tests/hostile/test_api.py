@@ -5,22 +5,13 @@ somebody looked.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.core.transport import Response
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from functions.serve_dashboard import user_pool
 from shared.domain.staff import Role
@@ -31,35 +22,19 @@ from tests.handlers.staff_pool import FakeUserPool
 from tests.hostile import gateway, markup, practice, strings
 from tests.hostile.conftest import Calls
 from tests.hostile.gateway import PATIENTS, STAFF, Answer
+from tests.hostile.leaving import is_a_host_cookie, may_lead_to
 from tests.hostile.practice import LATER, Desk, somebody
+from tests.hostile.requests_of import CHECKS, OF_PATIENTS, OF_STAFF, cases_of
 
-CHECKS: list[CheckFunction] = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
-SCHEMA = schemathesis.openapi.from_path(gateway.DESCRIPTION)
-OPERATIONS = {found.label: found for found in (result.ok() for result in SCHEMA.get_all_operations())}
-OF_PATIENTS = [label for label in OPERATIONS if " /s/" in label or " /u/" in label]
-OF_STAFF = [label for label in OPERATIONS if label not in OF_PATIENTS]
 TEXTS = (*strings.MARKUP[:5], strings.FORMULAS[0], strings.HEADERS[0], strings.WRITING[0])
 OWN = (PATIENTS, STAFF, ENVIRONMENT["DASHBOARD_URL"], SITE.sign_in_origin, "https://g.page")
 NOTED = {"Activity", "Sessions"}
 """Where looking is written down: who read a patient's page, and when a session was last used."""
 
 
-@dataclass
-class Stage:
-    """A small practice, and what there is to ask for by name."""
-
-    known: dict[str, list[str]]
-
-
 @pytest.fixture(scope="module")
-def stage(moto: None) -> Iterator[Stage]:
-    """Three patients whose names are no names."""
+def known(moto: None) -> Iterator[dict[str, list[str]]]:
+    """Three patients whose names are no names, and what there is to ask for."""
     empty_account()
     fake = FakeUserPool()
     with pytest.MonkeyPatch.context() as patched:
@@ -68,7 +43,7 @@ def stage(moto: None) -> Iterator[Stage]:
         robin = fake.add("robin@example.com", "clinic_admin", name="Robin Reyes", custom_clinics="c0;c1")
         done = practice.of(TEXTS * 3)
         surveys = [token[:26] for token in done.links.values()]
-        known = {
+        yield {
             "token": [*done.links.values(), *done.unsubscribe.values()],
             "survey_id": surveys,
             "clinic_id": ["c0", "c1", "c2", "c9"],
@@ -85,26 +60,18 @@ def stage(moto: None) -> Iterator[Stage]:
             "to": ["2026-03-31"],
             "made_from": [""],
         }
-        yield Stage(known)
 
 
-def cases_of(label: str) -> st.SearchStrategy[schemathesis.Case]:
-    operation = OPERATIONS[label]
-    if not (operation.body or operation.query or operation.path_parameters or operation.headers):
-        return operation.as_strategy()
-    return st.one_of(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
-
-
-def vary(case: schemathesis.Case, stage: Stage, choice: int) -> None:
+def vary(case: schemathesis.Case, there: dict[str, list[str]], choice: int) -> None:
     """Half of the names are those of something that is there; one field in four is a hostile text."""
     for container in (case.path_parameters, case.query, case.body):
         if not isinstance(container, dict):
             continue
         for number, name in enumerate(sorted(container)):
             dice = choice // (3**number)
-            known = stage.known.get(name, [])
-            if known and dice % 2:
-                container[name] = known[dice // 2 % len(known)]
+            named = there.get(name, [])
+            if named and dice % 2:
+                container[name] = named[dice // 2 % len(named)]
             elif container is not case.path_parameters and dice % 4 == 0:
                 container[name] = strings.ALL[dice // 4 % len(strings.ALL)]
 
@@ -116,10 +83,12 @@ def send(case: schemathesis.Case, base_url: str, cookie: str = "") -> tuple[Answ
     request = requests.Request(**{name: made[name] for name in given_names if made.get(name) is not None}).prepare()
     assert request.url
     assert request.method
-    headers = {**request.headers, **({"Cookie": cookie} if cookie else {})}
+    headers = {name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}
+    headers |= {"Cookie": cookie} if cookie else {}
     if base_url == STAFF and request.method == "POST":
         headers["Origin"] = SITE.origin
-    return gateway.ask(request.method, request.url, headers, request.body, now=LATER), request
+    body = request.body if isinstance(request.body, bytes | str) else None
+    return gateway.ask(request.method, request.url, headers, body, now=LATER), request
 
 
 def check(case: schemathesis.Case, answer: Answer, request: requests.PreparedRequest) -> None:
@@ -133,14 +102,17 @@ def check(case: schemathesis.Case, answer: Answer, request: requests.PreparedReq
         assert all(value.isprintable() and value.isascii() for value in values), values
     if answer.header("Content-Type").startswith("text/html"):
         assert markup.foreign(answer.body, *OWN) == []
+    may_lead_to(answer)
+    for cookie in answer.headers.get("Set-Cookie", []):
+        is_a_host_cookie(cookie)
 
 
 @pytest.mark.parametrize("label", OF_PATIENTS)
-def test_patients_get_an_answer_that_is_described(label: str, stage: Stage, calls: Calls) -> None:
+def test_patients_get_an_answer_that_is_described(label: str, known: dict[str, list[str]], calls: Calls) -> None:
     @settings(max_examples=40, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases_of(label), choice=st.integers(0, 10**6))
     def holds(case: schemathesis.Case, choice: int) -> None:
-        vary(case, stage, choice)
+        vary(case, known, choice)
         calls.clear()
         answer, request = send(case, PATIENTS)
         check(case, answer, request)
@@ -160,11 +132,11 @@ WHO = ("owner",) * 4 + ("clinic admin",) * 2 + ("therapist", "nobody")
 
 
 @pytest.mark.parametrize("label", OF_STAFF)
-def test_the_staff_get_an_answer_that_is_described(label: str, stage: Stage, calls: Calls) -> None:
+def test_the_staff_get_an_answer_that_is_described(label: str, known: dict[str, list[str]], calls: Calls) -> None:
     @settings(max_examples=16, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases_of(label), choice=st.integers(0, 10**6), who=st.sampled_from(WHO))
     def holds(case: schemathesis.Case, choice: int, who: str) -> None:
-        vary(case, stage, choice)
+        vary(case, known, choice)
         cookie = DESKS[who]().cookie
         calls.clear()
         answer, request = send(case, STAFF, cookie)

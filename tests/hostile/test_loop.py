@@ -28,6 +28,7 @@ from tests.hostile import markup, mime, practice, strings
 from tests.hostile.gateway import PATIENTS, STAFF, Answer
 from tests.hostile.practice import Practice, somebody
 
+pytestmark = pytest.mark.xdist_group("the loop")  # which takes its time: one process is enough
 OWN = (PATIENTS, STAFF, ENVIRONMENT["DASHBOARD_URL"], "https://g.page", "https://sign-in.example.com")
 TEMPLATE_LEFT = re.compile(r"\{\{|\{%|\{[a-z_]+\}|%\([a-z]+\)s")
 FINDS = "/patients?name=p"  # as many as have such a name

@@ -3,7 +3,7 @@
 import itertools
 import re
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 from hypothesis import example, given
@@ -21,6 +21,7 @@ from tests.handlers.user_pool import UserPool, running_user_pool
 from tests.hostile import gateway, markup, strings
 from tests.hostile.conftest import Calls
 from tests.hostile.gateway import STAFF, Answer, description
+from tests.hostile.leaving import as_a_browser_resolves, is_a_host_cookie, may_lead_to
 from tests.hostile.practice import LATER, Desk, somebody, tables
 from tests.hostile.test_description import with_names
 
@@ -119,24 +120,6 @@ def parameters(route: Route) -> list[str]:
     return [each["name"] for each in given if each["in"] == "query"] or ["done"]
 
 
-def may_lead_to(answer: Answer) -> None:
-    """A redirect leads to our own pages or to the user pool's."""
-    location = answer.header("Location")
-    if location:
-        assert location.isascii()
-        assert location.isprintable()
-        resolved = urlsplit(as_a_browser_resolves(location))
-        assert f"{resolved.scheme}://{resolved.netloc}" in OWN, location
-
-
-def as_a_browser_resolves(location: str) -> str:
-    """The address after what browsers do to one: they drop tabs and line breaks, and take a backslash for a slash."""
-    seen = re.sub(r"[\t\r\n]", "", location.strip("".join(map(chr, range(33))))).replace("\\", "/")
-    seen = re.sub(r"^(https?):/*", r"\1://", seen, flags=re.IGNORECASE)
-    seen = re.sub(r"^/{2,}", "//", seen)
-    return urljoin(STAFF + "/signed-in", seen)
-
-
 RETURNS = (
     *strings.PLACES,
     *("//evil.example/%2f..", "/%5cevil.example", "/%255cevil.example", "/%2f/evil.example", "/\t/evil.example"),
@@ -171,14 +154,6 @@ def test_signing_in_leads_to_our_own_pages(wanted: str) -> None:
 
 def ask_at(pool: UserPool, path: str, headers: dict[str, str]) -> Answer:
     return gateway.ask("GET", STAFF + path, headers, None, now=NOW, sign_in_url=pool.url)
-
-
-def is_a_host_cookie(cookie: str) -> None:
-    name, _, rest = cookie.partition("=")
-    flags = {part.strip() for part in rest.split(";")[1:]}
-    assert name.startswith("__Host-")
-    assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= flags
-    assert not any(flag.startswith("Domain") for flag in flags)
 
 
 @pytest.mark.parametrize("value", [*strings.MARKUP[:4], *strings.HEADERS, "A" * 43, "A" * 5000, "\x00" * 43, ""])

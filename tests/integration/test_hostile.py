@@ -11,28 +11,13 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import CheckFunction, not_a_server_error
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    status_code_conformance,
-)
 
 from local.stack import Stack
 from tests.hostile import markup, strings
-from tests.hostile.gateway import DESCRIPTION
+from tests.hostile.requests_of import CHECKS, OF_PATIENTS, OF_STAFF, cases_of
 from tests.integration.practice import Practice, someone
 from tests.integration.staff import HttpBrowser, somebody
 
-CHECKS: list[CheckFunction] = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-]
-SCHEMA = schemathesis.openapi.from_path(DESCRIPTION)
-OPERATIONS = {found.label: found for found in (result.ok() for result in SCHEMA.get_all_operations())}
 ALWAYS = {"content-security-policy", "cache-control", "referrer-policy", "x-content-type-options"}
 ROUNDS = 25
 
@@ -161,21 +146,10 @@ def logged(practice: Practice) -> Iterator[str]:
                 yield from (event["message"] for event in found["events"])
 
 
-PATIENTS = [label for label in OPERATIONS if " /s/" in label or " /u/" in label]
-STAFF = [label for label in OPERATIONS if label not in PATIENTS]
-
-
-def cases(label: str) -> st.SearchStrategy[schemathesis.Case]:
-    operation = OPERATIONS[label]
-    if not (operation.body or operation.query or operation.path_parameters or operation.headers):
-        return operation.as_strategy()
-    return st.one_of(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
-
-
-@pytest.mark.parametrize("label", PATIENTS)
+@pytest.mark.parametrize("label", OF_PATIENTS)
 def test_patients_get_what_is_described(label: str, practice: Practice, token: str) -> None:
     @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck))
-    @given(case=cases(label), is_known=st.booleans())
+    @given(case=cases_of(label), is_known=st.booleans())
     def holds(case: schemathesis.Case, is_known: bool) -> None:
         if is_known:
             case.path_parameters["token"] = token
@@ -194,13 +168,13 @@ def owner(stack: Stack) -> HttpBrowser:
     return browser
 
 
-@pytest.mark.parametrize("label", [label for label in STAFF if "sign" not in label])
+@pytest.mark.parametrize("label", [label for label in OF_STAFF if "sign" not in label])
 def test_the_owner_gets_what_is_described(label: str, stack: Stack, owner: HttpBrowser) -> None:
     cookie = "; ".join(f"{name}={value}" for name, value in owner.cookies.items())
     texts = itertools.cycle(strings.MARKUP)
 
     @settings(max_examples=3, database=None, suppress_health_check=list(HealthCheck))
-    @given(case=cases(label))
+    @given(case=cases_of(label))
     def holds(case: schemathesis.Case) -> None:
         if isinstance(case.query, dict):
             case.query = {name: next(texts) for name in case.query}
