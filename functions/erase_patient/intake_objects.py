@@ -90,4 +90,5 @@ class Bucket:
         except self.s3.exceptions.NoSuchKey:
             return True
         is_over = json.loads(report["Body"].read())["status"] != "in_progress"
-        return not is_over or report["LastModified"] < version["LastModified"]
+        # In whole seconds, as one of the two calls tells it.
+        return not is_over or report["LastModified"] < version["LastModified"].replace(microsecond=0)
