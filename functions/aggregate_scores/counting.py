@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ class Tally:
 
     surveys: int = 0
     rows: set[Row] = field(default_factory=set)
+    is_complete: bool = True  # whether time was left for all that had changed
 
 
 @dataclass
@@ -59,8 +60,8 @@ class Bundle:
             self.changes.setdefault(row, Counter()).update(fields)
 
 
-def count_changes(zone: ZoneInfo, lexicon: Lexicon) -> Tally:
-    """Count every survey that changed since it was last counted.
+def count_changes(zone: ZoneInfo, lexicon: Lexicon, has_time: Callable[[], bool] = lambda: True) -> Tally:
+    """Count every survey that changed since it was last counted, as long as there is time.
 
     Rows and surveys are written together, so that a crash at any point loses nothing and counts nothing twice. A
     survey that keeps changing while it is counted is left for the next night and counted in a metric.
@@ -68,7 +69,12 @@ def count_changes(zone: ZoneInfo, lexicon: Lexicon) -> Tally:
     tally, left = Tally(), 0
     names = directory.read()
     changed = surveys.uncounted()
+    begun = False
     while survey_ids := list(islice(changed, BATCH)):
+        if begun and not has_time():
+            tally.is_complete = False
+            break
+        begun = True
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(0.05 * 2**attempt)

@@ -1,5 +1,7 @@
 """Nightly: add to the counts what changed since the last night."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from functions.aggregate_scores.counting import count_changes
@@ -9,14 +11,42 @@ from shared.observability import entry_point, log
 from shared.storage import directory
 from shared.storage.lexicon import load_lexicon
 
+LAST_SECONDS = 60  # a batch takes a few; the rest is for throttled tables
+
+
+class NoProgress(Exception):
+    """Nothing could be counted: going on at once would be for nothing."""
+
 
 @entry_point
-def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Count every survey that changed, each exactly once; everything answered so far, whatever the event's `time`."""
+def handler(
+    event: dict[str, Any], context: Any, *, again: Callable[[dict[str, Any]], None] | None = None
+) -> dict[str, int]:
+    """Count every survey that changed, each exactly once; everything answered so far, whatever the event's `time`.
+
+    What does not fit into one invocation is counted in the next: this one starts it, once it has counted something.
+    """
     as_of = scheduled_time(event)
-    tally = count_changes(parameters().zone, load_lexicon())
-    directory.note_counted(as_of)
-    log(
-        "run_finished", run="aggregate_scores", as_of=format_instant(as_of), surveys=tally.surveys, rows=len(tally.rows)
-    )
+    tally = count_changes(parameters().zone, load_lexicon(), lambda: _has_time(context))
+    facts = {"as_of": format_instant(as_of), "surveys": tally.surveys, "rows": len(tally.rows)}
+    if tally.is_complete:
+        directory.note_counted(as_of)
+        log("run_finished", run="aggregate_scores", **facts)
+    elif tally.surveys:
+        (again or (lambda event: _invoke(context, event)))(event)
+        log("run_goes_on", run="aggregate_scores", **facts)
+    else:
+        raise NoProgress("time ran out before anything was counted")
     return {"surveys": tally.surveys, "rows": len(tally.rows)}
+
+
+def _has_time(context: Any) -> bool:
+    return bool(context.get_remaining_time_in_millis() > LAST_SECONDS * 1000)
+
+
+def _invoke(context: Any, event: dict[str, Any]) -> None:
+    import boto3
+
+    boto3.client("lambda").invoke(
+        FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event)
+    )

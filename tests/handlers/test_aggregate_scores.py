@@ -24,6 +24,7 @@ from shared.storage import comments, directory, scores, surveys, visits
 from shared.storage.comments import Listed
 from shared.storage.models import SurveyItem
 from tests.builders import MONDAY_NOON, a_survey, a_visit
+from tests.fakes import FakeContext
 from tests.handlers.answering import ANSWERED_AT, answer, open_link, sent, stored, survey_id
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -250,6 +251,33 @@ def test_many_surveys_share_rows_and_transactions() -> None:
     }
     (day,) = scores.read_range("practice", TUESDAY, TUESDAY).values()
     assert sum(histogram(day)) == 120
+
+
+def test_a_night_without_time_for_all_goes_on_in_further_invocations_and_counts_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "BATCH", 4)
+    for number in range(10):
+        answer(sent(survey_id(number), patient_id=f"p{number}"), 9)
+    asked, counted = [NIGHT], list[int]()
+    while asked:
+        assert directory.read().counted_at is None, "the figures are not complete yet"
+        counted.append(handler(asked.pop(), FakeContext(seconds_left=59), again=asked.append)["surveys"])
+    assert counted == [4, 4, 2]
+    assert scores.read_range("practice", TUESDAY, TUESDAY) == {TUESDAY: {"s9": 10}}
+    assert directory.read().counted_at == datetime(2026, 3, 5, 8, 15, tzinfo=UTC)
+
+
+def test_a_night_that_gets_nothing_done_fails_rather_than_going_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BATCH", 1)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(scores, "add", lambda changes, counted: False)
+    for number in range(2):
+        answer(sent(survey_id(number), patient_id=f"p{number}"), 9)
+    asked: list[dict[str, Any]] = []
+    with pytest.raises(HandlerFailed, match="NoProgress"):
+        handler(NIGHT, FakeContext(seconds_left=59), again=asked.append)
+    assert not asked
 
 
 def test_the_calls_of_a_night_follow_what_changed_not_the_history() -> None:

@@ -285,6 +285,11 @@ def test_an_import_may_go_on_in_another_invocation_of_itself_and_of_nothing_else
     assert who_may_invoke("ImportVisitsAgain") == ("ImportVisitsRole", "ImportVisitsFunction")
 
 
+def test_a_nightly_count_may_go_on_in_another_invocation_of_itself_and_of_nothing_else() -> None:
+    assert FUNCTIONS["AggregateScoresFunction"]["RecursiveLoop"] == "Allow"
+    assert who_may_invoke("AggregateScoresAgain") == ("AggregateScoresRole", "AggregateScoresFunction")
+
+
 def who_may_invoke(policy: str) -> tuple[str, str]:
     """The one role that a policy of its own lets invoke one function, and that function."""
     properties = RESOURCES[policy]["Properties"]
@@ -297,7 +302,7 @@ def who_may_invoke(policy: str) -> tuple[str, str]:
 
 def test_the_first_sender_may_start_the_others_and_nothing_else_and_aws_ends_a_chain_of_them() -> None:
     assert who_may_invoke("SendSurveySideBySide") == ("SendSurveyRole", "SendSurveyFunction")
-    assert set(of_type("AWS::IAM::Policy")) == {"ImportVisitsAgain", "SendSurveySideBySide"}
+    assert set(of_type("AWS::IAM::Policy")) == {"AggregateScoresAgain", "ImportVisitsAgain", "SendSurveySideBySide"}
     assert "RecursiveLoop" not in FUNCTIONS["SendSurveyFunction"]
 
 
