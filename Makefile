@@ -9,10 +9,10 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume build check bench
+.PHONY: help demo test up down intake patient sweep resume build check catalogues bench
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machine, to look at and click through
 	@$(DEV) -m local.demo
@@ -50,11 +50,15 @@ build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build
 	@.venvs/sam/bin/python infra/build.py
 
+catalogues: .venvs/dev/ready ## Bring the languages' catalogues up to date, and say what is missing or wrong
+	@$(DEV) -m local.catalogues
+
 check: .venvs/dev/ready .venvs/sam/ready .venvs/checkov/ready ## Lint, types, import contracts, the template's lint and weaknesses
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
 	.venvs/dev/bin/lint-imports
+	$(DEV) -m local.catalogues --check
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
 	.venvs/checkov/bin/python .venvs/checkov/bin/checkov --config-file .checkov.yaml

@@ -12,7 +12,7 @@ from shared.storage import settings
 from shared.storage.directory import Directory
 from shared.storage.settings import practice
 
-LANGUAGES = {Language.ENGLISH.value: "English", Language.SPANISH.value: "Spanish"}
+LANGUAGES = {language.value: language.name.capitalize() for language in Language}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, 
 from shared.domain import identity
 from shared.domain.episode import episodes
 from shared.domain.message import MessageKind
-from shared.domain.patient import CORRECTABLE, Patient, corrected
+from shared.domain.patient import CORRECTABLE, Language, Patient, corrected
 from shared.domain.settings import is_email
 from shared.domain.staff import Staff
 from shared.domain.survey import Survey
@@ -85,7 +85,7 @@ def _correct(request: Request, patient: Patient) -> None:
         raise BadForm("This is not an email address that can be mailed. Leave it empty if there is none.")
     if any(len(request.field(field)) > 254 for field in CORRECTABLE):
         raise BadForm("That is too long.")
-    if request.field("language") not in ("en", "es"):
+    if request.field("language") not in tuple(Language):
         raise BadForm("Please choose a language.")
     better = patient
     for field in CORRECTABLE:
@@ -146,6 +146,7 @@ def _show(
         request,
         staff,
         "patient.html",
+        languages=tuple(Language),
         status=status,
         title=f"{patient.first_name} {patient.last_name}".strip() or "A patient without a name on record",
         patient=patient,

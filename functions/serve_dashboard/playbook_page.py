@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from functions.serve_dashboard.settings_forms import CONTENDED, PLEASE_LOOK, Choice, Form, show, too_long
 from functions.serve_dashboard.web import Request, Response, see_other
 from shared.domain.patient import Language
-from shared.domain.playbook import MAX_DRAFT, PLACEHOLDERS, Playbook, check
+from shared.domain.playbook import MAX_DRAFT, PLACEHOLDERS, check
 from shared.domain.score import Category
 from shared.domain.staff import Staff
+from shared.locale.playbook import standard
 from shared.storage import changes, playbook
 
 _GROUPS = {Category.DETRACTOR: "to a patient who answered 0 to 6", Category.PASSIVE: "to one who answered 7 or 8"}
-_LANGUAGES = {Language.ENGLISH: "in English", Language.SPANISH: "in Spanish"}
+_LANGUAGES = {language: f"in {language.name.capitalize()}" for language in Language}
 TALK_TRACK = "talk_track"
 
 
@@ -39,11 +40,10 @@ def _choices() -> Iterator[Choice]:
 
 
 _CHOICES = tuple(_choices())
-_STANDARD = Playbook()
 _DEFAULTS = {
-    **{f"{group}.{language}.subject": draft.subject for (group, language), draft in _STANDARD.drafts.items()},
-    **{f"{group}.{language}.body": draft.body for (group, language), draft in _STANDARD.drafts.items()},
-    TALK_TRACK: "\n".join(_STANDARD.talk_track),
+    **{f"{group}.{language}.subject": draft.subject for (group, language), draft in standard().drafts.items()},
+    **{f"{group}.{language}.body": draft.body for (group, language), draft in standard().drafts.items()},
+    TALK_TRACK: "\n".join(standard().talk_track),
 }
 
 

@@ -19,7 +19,7 @@ from shared.observability import log
 from shared.storage import changes, settings
 from shared.storage.settings import practice
 
-LANGUAGES = {Language.ENGLISH: "English", Language.SPANISH: "Spanish"}
+LANGUAGES = {language: language.name.capitalize() for language in Language}
 SCOPE = "wording"
 MAILS = {"survey": "Survey", "reminder": "Reminder", "review": "Review request"}
 _EXAMPLE = "https://example.com/"

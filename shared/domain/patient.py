@@ -1,5 +1,6 @@
 """A patient as far as mail is concerned: how to reach them, and whether one may."""
 
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,15 +8,26 @@ from enum import StrEnum
 
 
 class Language(StrEnum):
-    """The languages patients are addressed in."""
+    """The languages patients are addressed in, by their two-letter codes; docs/languages.md says how one is added."""
 
     ENGLISH = "en"
     SPANISH = "es"
 
 
+# How records begin the longer codes and names of each language but English.
+_BEGINNINGS = {
+    Language.SPANISH: ("spa", "esp"),
+}
+_WORD = re.compile(r"[^\W\d_]+")
+
+
 def parse_language(text: str) -> Language:
     """`es`, `es-MX`, `spa`, `Spanish`, `español` are Spanish; empty or any other language is answered in English."""
-    return Language.SPANISH if text.strip().lower().startswith(("es", "spa")) else Language.ENGLISH
+    if word := _WORD.match(text.strip().lower()):
+        for language, beginnings in _BEGINNINGS.items():
+            if word[0] == language or word[0].startswith(beginnings):
+                return language
+    return Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ No draft repeats what the patient wrote or names a treatment: families share mai
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.domain.patient import Language
 from shared.domain.score import Category
@@ -23,61 +23,6 @@ class Draft:
     body: str
 
 
-_DETRACTOR_EN = Draft(
-    "Your feedback to {practice}",
-    """Dear {first_name},
-
-thank you for telling us how things went. I am sorry that we did not meet your expectations. \
-I read your answer myself, and I would like to understand it and put it right.
-
-Would you reply to this email, or tell me when I may call you?
-You can also reach us at {phone}.
-
-Kind regards,
-{staff}
-{practice}""",
-)
-_DETRACTOR_ES = Draft(
-    "Sus comentarios sobre {practice}",
-    """Hola, {first_name}:
-
-Gracias por contarnos cómo le fue. Lamento que no hayamos cumplido sus expectativas. \
-Leí su respuesta personalmente y quisiera entenderla y corregir lo que falló.
-
-¿Podría responder a este correo o decirme cuándo puedo llamarle?
-También puede comunicarse con nosotros en el {phone}.
-
-Atentamente,
-{staff}
-{practice}""",
-)
-_PASSIVE_EN = Draft(
-    "Thank you for your feedback to {practice}",
-    """Dear {first_name},
-
-thank you for your answer. We are glad that you come to us, \
-and I would like to know what one thing would have made it better for you.
-
-A short reply to this email is all it takes.
-
-Kind regards,
-{staff}
-{practice}""",
-)
-_PASSIVE_ES = Draft(
-    "Gracias por sus comentarios sobre {practice}",
-    """Hola, {first_name}:
-
-Gracias por su respuesta. Nos alegra que venga con nosotros, \
-y me gustaría saber qué podríamos haber hecho mejor.
-
-Basta con una breve respuesta a este correo.
-
-Atentamente,
-{staff}
-{practice}""",
-)
-
 _TALK_TRACK = (
     "Say who you are and why you call: “I read the answer you sent us, and I would like to hear more.”",
     "Ask whether this is a good moment. If it is not, agree on another one and write it down.",
@@ -93,14 +38,7 @@ _TALK_TRACK = (
 class Playbook:
     """Drafts by group and language, and what to say on the telephone, point by point."""
 
-    drafts: Mapping[tuple[Category, Language], Draft] = field(
-        default_factory=lambda: {
-            (Category.DETRACTOR, Language.ENGLISH): _DETRACTOR_EN,
-            (Category.DETRACTOR, Language.SPANISH): _DETRACTOR_ES,
-            (Category.PASSIVE, Language.ENGLISH): _PASSIVE_EN,
-            (Category.PASSIVE, Language.SPANISH): _PASSIVE_ES,
-        }
-    )
+    drafts: Mapping[tuple[Category, Language], Draft]
     talk_track: tuple[str, ...] = _TALK_TRACK
 
     def draft(self, category: Category, language: Language) -> Draft:

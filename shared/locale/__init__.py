@@ -1,14 +1,10 @@
 """What readers see in their own language: texts, moments and phone numbers.
 
-English is written in the code; `es/LC_MESSAGES/careloop.po` holds the Spanish and `careloop.mo` its compiled
-form, which is what runs. After changing a text:
-
-    pybabel extract --no-location --sort-output -o careloop.pot shared
-    pybabel update --no-fuzzy-matching --ignore-pot-creation-date -l es -D careloop -d shared/locale -i careloop.pot
-    pybabel compile -D careloop -d shared/locale
+English is written in the code; `es/LC_MESSAGES/careloop.po` holds the Spanish and `careloop.mo` its compiled form,
+which is what runs. After changing a text: `make catalogues`. A comment `At most … characters` above a text says how
+long it may be in any language, what is filled in not counted. docs/languages.md says how a language is added.
 """
 
-import gettext
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -26,10 +22,13 @@ _NOT_DIALLED = re.compile(r"[^\d+]")
 
 @cache
 def texts(language: str) -> Callable[[str], str]:
-    """Translates an English text; a language without a catalogue reads English."""
-    if language == Language.SPANISH:
-        return gettext.translation("careloop", _FOLDER, [language]).gettext
-    return gettext.NullTranslations().gettext
+    """Translates an English text; every language but English has a catalogue."""
+    if language == Language.ENGLISH:
+        return str
+    from gettext import GNUTranslations  # pages in English do without it
+
+    with (_FOLDER / Language(language) / "LC_MESSAGES" / "careloop.mo").open("rb") as catalogue:
+        return GNUTranslations(catalogue).gettext
 
 
 def moment(language: str, local: datetime) -> str:

@@ -12,18 +12,22 @@ def standard(language: str) -> Wording:
     _ = texts(language)
     return Wording(
         {
+            # At most 45 characters: a subject, which phones cut.
             "survey_subject": _("One short question from {practice}"),
             "survey_opening": _(
                 "Thank you for choosing {practice}. May we ask you one question? It takes about a minute."
             ),
             "survey_closing": "",
-            "reminder_subject": _("A friendly reminder: one short question from {practice}"),
+            # At most 45 characters: a subject, which phones cut.
+            "reminder_subject": _("A reminder: one short question from {practice}"),
             "reminder_opening": _(
                 "Some days ago we asked you one question. Your answer would help us very much. "
                 "This is the only reminder we will send."
             ),
+            # At most 45 characters: a subject, which phones cut.
             "review_subject": _("Thank you from {practice}"),
             "review_opening": _("It helps us to care well for our patients."),
+            # At most 60 characters: a heading.
             "thanks_heading": _("Thank you for your answer"),
             "thanks_text": "",
         }

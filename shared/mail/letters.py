@@ -35,8 +35,10 @@ def survey(
     kind = "reminder" if is_reminder else "survey"
     subject = say(lang, wording, f"{kind}_subject", name)
     opening = say(lang, wording, f"{kind}_opening", name)
+    # At most 90 characters: a heading, and what mail programs show beside the subject.
     asked = _("How likely are you to recommend {practice} to friends or family?").format(practice=name)
-    low, high = f"0 – {_('not at all likely')}", f"10 – {_('extremely likely')}"
+    low, high = _("not at all likely"), _("extremely likely")
+    meanings = {0: f"0 – {low}", 10: f"10 – {high}"}
     how = _("Tapping a number opens a page where you can add a comment and send your answer.")
     confidential = _("Your answer is confidential. Only the team at {practice} reads it.").format(practice=name)
     urgent = _("If something is urgent, please call {clinic} at {phone}.")
@@ -48,13 +50,12 @@ def survey(
     if closing := say(lang, wording, "survey_closing", name):
         notes.append((closing, closing))
     links = {score: f"{survey_link}?score={score}" for score in SCORES}
-    meanings = {0: low, 10: high}
     html = html_of(
         "survey",
         opening=opening,
         question=asked,
-        low=low,
-        high=high,
+        low=meanings[0],
+        high=meanings[10],
         first_row=NOTHING.join(_score_cell(lang, score, links[score]) for score in SCORES[:6]),
         second_row=NOTHING.join(_score_cell(lang, score, links[score]) for score in SCORES[6:]),
         notes=NOTHING.join(html_of("paragraph", text=note) for note, _text_note in notes),
@@ -93,8 +94,11 @@ def review_request(
     if not clinic.review_links:
         raise ValueError(f"no review links for clinic {clinic.clinic_id}")
     sites = [
-        (_("Write a review on {site}").format(site=clean_header(link.label)), link.url) for link in clinic.review_links
+        # At most 30 characters: a button.
+        (_("Write a review on {site}").format(site=clean_header(link.label)), link.url)
+        for link in clinic.review_links
     ]
+    # At most 60 characters: a heading.
     heading = _("Thank you for your answer")
     thanks = say(lang, wording, "review_opening", name)
     request = _(
@@ -145,12 +149,14 @@ def _patient_mail(
     _ = texts(lang)
     name, first_name = clean_header(practice.name), clean_header(first_name)
     parts = {
+        "kind": _("email"),
         "greeting": _("Hello {name},").format(name=first_name) if first_name else _("Hello,"),
         "regards": _("With kind regards,"),
         "team": _("your team at {clinic}").format(clinic=clean_header(clinic.name)),
         "why": _("You receive this email because you came to {practice} as a patient.").format(practice=name),
         "reply": _("You can simply reply to it: a person reads every reply."),
         "postal_address": clean_header(practice.postal_address),
+        # At most 45 characters: a link.
         "unsubscribe": _("Unsubscribe from these emails"),
         "unsubscribe_link": unsubscribe_link,
     }

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 from shared.domain.patient import Patient
 from shared.domain.settings import Practice
 from shared.domain.staff import Staff
+from shared.locale import texts
 from shared.mail.layout import NOTHING, clean_header, html_of, mailbox
 from shared.mail.mailer import Mail
 
@@ -30,6 +31,14 @@ def outreach(
         reply_to=staff.email,
         subject=clean_header(subject),
         text=words + "\n",
-        html=str(html_of("outreach", language=patient.language, title=clean_header(subject), paragraphs=paragraphs)),
+        html=str(
+            html_of(
+                "outreach",
+                language=patient.language,
+                kind=texts(patient.language)("email"),
+                title=clean_header(subject),
+                paragraphs=paragraphs,
+            )
+        ),
         tags=dict(tags),
     )

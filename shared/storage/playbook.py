@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shared.domain.playbook import Draft, Playbook
+from shared.locale.playbook import standard
 from shared.storage.kept import kept
 from shared.storage.settings import texts_of
 
@@ -21,14 +22,13 @@ def own_texts() -> dict[str, str]:
 
 def playbook_of(texts: Mapping[str, str]) -> Playbook:
     """The playbook with these texts over Careloop's: `detractor.en.subject`, `detractor.en.body`, `talk_track`."""
-    standard = Playbook()
     drafts = {
         (group, language): Draft(
             texts.get(f"{group}.{language}.subject", draft.subject), texts.get(f"{group}.{language}.body", draft.body)
         )
-        for (group, language), draft in standard.drafts.items()
+        for (group, language), draft in standard().drafts.items()
     }
-    return Playbook(drafts, points_of(texts.get("talk_track", "")) or standard.talk_track)
+    return Playbook(drafts, points_of(texts.get("talk_track", "")) or standard().talk_track)
 
 
 def points_of(text: str) -> tuple[str, ...]:

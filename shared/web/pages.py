@@ -19,7 +19,9 @@ from shared.locale import telephone, texts
 from shared.locale.wording import say
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_LANGUAGE_RANGE = re.compile(r"(en|es)(?:-[a-z0-9-]+)?(?:\s*;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.IGNORECASE)
+_LANGUAGE_RANGE = re.compile(
+    rf"({'|'.join(Language)})(?:-[a-z0-9-]+)?(?:\s*;\s*q=(0(?:\.\d{{0,3}})?|1(?:\.0{{0,3}})?))?", re.IGNORECASE
+)
 _NOTHING = Markup("")
 
 
@@ -50,7 +52,10 @@ def question(
     """
     _ = texts(lang)
     asked = _("How likely are you to recommend {practice} to friends or family?").format(practice=practice.name)
-    low, high = _("not at all likely"), _("extremely likely")
+    # At most 24 characters: one line on a phone.
+    low = _("not at all likely")
+    # At most 24 characters: one line on a phone.
+    high = _("extremely likely")
     meanings = {0: low, 10: high}
     at_comment = problem is Problem.COMMENT_TOO_LARGE
     at_score = problem is not None and not at_comment
@@ -80,6 +85,7 @@ def question(
         what_to_do=_("Please press the button to send your answer."),
         send=_send(lang, chosen),
     )
+    # At most 45 characters: a title.
     title = _("One short question")
     if problem:
         title = _("Error: {title}").format(title=title)
@@ -108,6 +114,7 @@ def thanks(
     follow_up = _NOTHING
     if classify(score) is Category.DETRACTOR:
         if practice.promise_contact:
+            # At most 75 characters: a heading.
             heading = _("Thank you. Someone from our team will be in touch with you.")
             follow_up = _paragraphs(_("We want to listen to you and make things better."))
         follow_up += _call(lang, clinic, _("If you would like to talk to us now, please call {clinic} at {phone}."))
@@ -118,6 +125,7 @@ def thanks(
         recorded=_answered(lang, score),
         comment_cut=_paragraphs(cut) if comment_cut else _NOTHING,
         changeable=_("You can change your answer until {moment}.").format(moment=changeable_until),
+        # At most 30 characters: a link.
         change=_("Change my answer"),
         reviews=_reviews(lang, clinic),
     )
@@ -127,6 +135,7 @@ def thanks(
 def closed(lang: str, practice: Practice, clinic: Clinic, *, score: int) -> str:
     """The answer is final: the score that counts, and whom to call."""
     _ = texts(lang)
+    # At most 60 characters: a heading.
     heading = _("Your answer can no longer be changed")
     content = _fill(
         "closed",
@@ -147,6 +156,7 @@ def unknown_link(lang: str, practice_name: str) -> str:
     return _message(
         lang,
         practice_name,
+        # At most 60 characters: a heading.
         _("This link does not open a survey"),
         _("The link may be incomplete, or it may be too old. Survey links work for a limited time."),
         _("Please open our email again and tap one of the numbers there."),
@@ -157,6 +167,7 @@ def unknown_link(lang: str, practice_name: str) -> str:
 def unsubscribe_question(lang: str, practice: Practice) -> str:
     """Asks; opening the page changes nothing, because mail scanners open every link."""
     _ = texts(lang)
+    # At most 60 characters: a heading.
     heading = _("Would you like to stop these emails?")
     content = _fill(
         "ask",
@@ -166,6 +177,7 @@ def unsubscribe_question(lang: str, practice: Practice) -> str:
             "Your care and your appointments stay as they are."
         ).format(practice=practice.name),
         state=_("You are not unsubscribed yet. Please press the button."),
+        # At most 30 characters: a button.
         button=_("Unsubscribe"),
     )
     return _page(lang, practice.name, heading, content)
@@ -177,6 +189,7 @@ def unsubscribed(lang: str, practice: Practice) -> str:
     return _message(
         lang,
         practice.name,
+        # At most 60 characters: a heading.
         _("You are unsubscribed"),
         _("{practice} will send you no more surveys and no requests for reviews.").format(practice=practice.name),
         _("Your care and your appointments stay as they are."),
@@ -236,6 +249,7 @@ def _problem(lang: str, problem: Problem) -> Markup:
         ),
         Problem.COMMENT_TOO_LARGE: ("comment", _("Your comment is too long. Please shorten it and send it again.")),
     }[problem]
+    # At most 60 characters: a heading.
     return _fill("problem", heading=_("Your answer was not sent"), field=field, text=text)
 
 
@@ -273,8 +287,10 @@ def _send(lang: str, chosen: int | None) -> Markup:
     Without a stylesheet only the label of what the server selected is shown.
     """
     _ = texts(lang)
+    # At most 30 characters: a button.
     plain = [("send", _("Send my answer"), chosen is None)]
     numbered = [
+        # At most 30 characters: a button.
         (f"send-number send-{score}", _("Send my answer: {score}").format(score=score), score == chosen)
         for score in SCORES
     ]
@@ -290,6 +306,7 @@ def _reviews(lang: str, clinic: Clinic) -> Markup:
     _ = texts(lang)
     return _fill(
         "reviews",
+        # At most 60 characters: a heading.
         heading=_("Would you like to share your experience in public?"),
         text=_(
             "Your own words, good or bad, help other people who are looking for care. "
@@ -299,6 +316,7 @@ def _reviews(lang: str, clinic: Clinic) -> Markup:
             _html(
                 '<a class="button" rel="noopener noreferrer" href="{}">{}</a>',
                 link.url,
+                # At most 30 characters: a button.
                 _("Write a review on {site}").format(site=link.label),
             )
             for link in clinic.review_links

@@ -3,8 +3,9 @@
 import pytest
 
 from shared.domain.patient import Language
-from shared.domain.playbook import MAX_DRAFT, PLACEHOLDERS, Draft, Playbook, check, fill
+from shared.domain.playbook import MAX_DRAFT, PLACEHOLDERS, Draft, check, fill
 from shared.domain.score import Category
+from shared.locale.playbook import standard
 
 VALUES = {
     "first_name": "Ada",
@@ -18,7 +19,7 @@ VALUES = {
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("category", Category)
 def test_every_group_and_language_has_a_draft_that_fills_completely(category, language):
-    draft = Playbook().draft(category, language)
+    draft = standard().draft(category, language)
     check(draft)
     for text in (fill(draft.subject, VALUES), fill(draft.body, VALUES)):
         assert "{" not in text
@@ -28,7 +29,7 @@ def test_every_group_and_language_has_a_draft_that_fills_completely(category, la
 
 def test_what_is_not_known_leaves_no_gap():
     filled = fill(
-        Playbook().draft(Category.DETRACTOR, Language.ENGLISH).body, {**VALUES, "phone": "", "first_name": ""}
+        standard().draft(Category.DETRACTOR, Language.ENGLISH).body, {**VALUES, "phone": "", "first_name": ""}
     )
     assert "reach us at" not in filled
     assert "Dear" not in filled

@@ -263,8 +263,7 @@ def _language(it: Element) -> Language:
     spoken = sorted(it.elements("communication"), key=lambda communication: communication.flag("preferred") is not True)
     for language in (communication.element("language") for communication in spoken[:1]):
         codes = [coding.text("code") for coding in language.elements("coding")] or [language.text("text")]
-        if Language.SPANISH in map(parse_language, codes):
-            return Language.SPANISH
+        return next((known for known in map(parse_language, codes) if known is not Language.ENGLISH), Language.ENGLISH)
     return Language.ENGLISH
 
 
