@@ -100,7 +100,7 @@ class TestAMailThatWasSent:
         run()
         assert told("Delivery") == {"kind": "delivered", "known": True}
         assert (message().delivery, message().delivery_at) == (Kind.DELIVERED, LATER)
-        assert message().state is MessageState.SENT
+        assert (message().state, message().ses_id, message().sent_at) == (MessageState.SENT, "ses-1", AS_OF)
         assert survey().delivered_at == LATER
         assert address() == (False, False)
 
@@ -180,6 +180,13 @@ class TestAMailThatWasSent:
         told("Reject")
         assert survey().sent_at == AS_OF
 
+    def test_a_reminder_that_ses_threw_away_takes_nothing_from_the_survey(self):
+        run()
+        run(AS_OF + timedelta(days=3))
+        told("Reject", message_id=f"{SURVEY}-reminder")
+        assert message(f"{SURVEY}-reminder").state is MessageState.FAILED
+        assert survey().sent_at == AS_OF
+
     def test_a_review_request_that_arrives_says_nothing_of_the_survey(self):
         messages.create(a_message(kind=MessageKind.REVIEW))
         told("Delivery", message_id=f"{SURVEY}-review")
@@ -240,6 +247,7 @@ class TestAMailOfUnknownOutcome:
         run(mailer=FakeMailer(fails=break_line))
         told("Reject")
         assert (message().state, survey().unsent_reason) == (MessageState.FAILED, "refused")
+        assert (message().sent_at, message().ses_id) == (None, "")
 
     def test_a_review_request_that_left_counts_as_an_invitation(self):
         messages.create(a_message(kind=MessageKind.REVIEW))
@@ -295,6 +303,15 @@ class TestAnEventThatComesEarly:
         assert message().state is MessageState.SENT
         assert survey().sent_at == AS_OF
         assert messages.get(f"{SURVEY}-reminder")
+
+    def test_a_sender_whose_message_was_taken_over_leaves_it_to_whoever_has_it(self):
+        def send(mail: Mail) -> None:
+            told("Delivery")
+            MessageItem(MESSAGE).update([MessageItem.attempt.set(2)])
+            raise MailOutcomeUnknown
+
+        assert run(mailer=FakeMailer(fails=send))["deferred"] == {"in_progress": 1}
+        assert message().state is MessageState.CALLING
 
     def test_a_message_whose_sender_died_is_sent_if_an_event_says_so(self):
         in_state(MessageState.CALLING, lease_until=AS_OF)
@@ -451,6 +468,12 @@ class TestMailToTheStaff:
             self.told("Bounce", at=LATER + timedelta(minutes=minutes))
         self.told("Delivery", at=LATER + timedelta(minutes=7))
         assert address(self.ADMIN) == (True, False)
+
+    def test_news_from_before_its_complaint_takes_no_mark_back(self):
+        self.told("Bounce")
+        self.told("Complaint", at=LATER + timedelta(minutes=10))
+        self.told("Delivery", at=LATER + timedelta(minutes=5))
+        assert address(self.ADMIN) == (True, True)
 
     def test_a_full_mailbox_is_reported_though_the_address_is_good(self, capsys):
         self.told("Bounce", status="5.2.2")
