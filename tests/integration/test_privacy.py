@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from local.mail_events import configuration_set, ses_event, tell
 from local.stack import Stack
 from local.template import ROOT
 from shared.domain.clock import format_instant
@@ -86,18 +87,12 @@ def _tell_of_it(practice: Practice, mail: Mail) -> None:
     """The mail provider's events, as they are with everything in them."""
     survey = mail.token[:26]
     [message] = [item for item in practice.items("MessagesTable") if item["message_id"] == f"{survey}-survey"]
-    ids = {"message_id": [message["message_id"]], "survey_id": [survey], "ses:configuration-set": ["mail-events"]}
-    told = {
-        "timestamp": "2026-03-02T21:00:00.000Z",
-        "messageId": message["ses_id"],
-        "destination": [EMAIL],
-        "commonHeaders": {"to": [EMAIL], "subject": COMMENT},
-        "tags": ids,
-    }
-    for kind in ("Delivery", "Complaint", EMAIL):
-        detail = json.dumps({"eventType": kind, "mail": told})
-        entry = {"Source": "careloop.rehearsal", "DetailType": f"Email {kind}", "Detail": detail}
-        practice.client("events").put_events(Entries=[entry])
+    tags = {"message_id": message["message_id"], "survey_id": survey, "recipient": "a" * 26}
+    now, name = datetime.now(UTC), configuration_set(practice.stack)
+    for kind in ("Delivery", "Bounce", "Complaint"):
+        event = ses_event(kind, tags, at=now, to=EMAIL, ses_id=message["ses_id"], configuration_set=name)
+        tell(practice.stack, event, now)
+    eventually(lambda: sum("mail_tracked" in text for _, text in logged(practice)) >= 3, "the events are tracked")
 
 
 def logged(practice: Practice) -> Iterator[tuple[str, str]]:
