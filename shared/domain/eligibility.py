@@ -94,7 +94,10 @@ def _never(situation: Situation, as_of: datetime) -> str:
 
 def _is_replaced(situation: Situation) -> bool:
     patient, message = situation.patient, situation.message
-    asked_about = patient.surveyed_for if patient and patient.surveyed_by != message.message_id else None
+    if patient and patient.surveyed_by == message.message_id:
+        # Its sender died with the patient's turn in hand: were it replaced, what replaces it would wait for that turn.
+        return False
+    asked_about = patient.surveyed_for if patient else None
     if situation.superseded or asked_about is None:
         return situation.superseded
     zone = situation.clinic.zone

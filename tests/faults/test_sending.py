@@ -14,6 +14,7 @@ from local.template import load_template
 from tests.builders import a_patient
 from tests.faults.invariants import NEW_YORK, hold, i1, i5, told
 from tests.faults.practice import AFTERNOON, LAST_NAME, WRITES, Killed, Practice, Request, aws_error, refusing
+from tests.faults.turns import Turns
 from tests.handlers.answering import survey_id
 
 LOCK_RAN_OUT = timedelta(minutes=2)
@@ -104,6 +105,21 @@ def test_fault_03_a_crash_before_the_call_is_announced_costs_nobody_the_mail(pra
     practice.rest()
     assert kinds(practice) == once_each([survey])
     hold(practice.evidence())
+
+
+@pytest.mark.parametrize("days", [0, 1], ids=["on the same day", "a day later"])
+def test_fault_03_a_touchpoint_whose_sender_died_goes_out_though_a_newer_one_has_come(
+    practice: Practice, days: int
+) -> None:
+    """The patient's turn was taken for it: were it replaced, the newer one would wait for what was never sent."""
+    [survey] = people(practice, 1)
+    with practice.gate.hooked(**kill(after="TransactWriteItems")), pytest.raises(Killed):
+        practice.send()
+    newer = practice.later(days=days, minutes=11)
+    practice.asked(2, patient=a_patient("p0", last_name=LAST_NAME), occurred_at=newer, due_at=newer)
+    practice.rest()
+    assert kinds(practice) == once_each([survey])
+    hold(practice.evidence(), at_rest=False)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -412,3 +428,39 @@ def test_fault_25_a_host_in_the_far_east_keeps_the_clinics_hours(practice: Pract
     assert practice.answer(practice.mail(surveys[0]), 3) == 200
     practice.rest()
     hold(practice.evidence())
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_fault_09_of_two_workers_that_hold_the_same_message_one_sends_it(practice: Practice, first: int) -> None:
+    """The old one wakes between the other's claim and its call; either may go on first."""
+    [survey] = people(practice, 1)
+    turns = Turns(practice.gate)
+    runners = []
+    for claims in (1, 2):
+        runners.append(turns.start(practice.send))
+        while len(practice.claims) < claims:
+            runners[-1].step()
+        practice.later(minutes=11)
+    for runner in (runners[first], runners[1 - first]):
+        while not runner.has_ended:
+            runner.step()
+    assert [runner.failure for runner in runners] == [None, None]
+    assert kinds(practice) == once_each([survey])
+    practice.rest()
+    assert practice.state(survey) == "sent"
+    hold(practice.evidence())
+
+
+def test_fault_09_a_worker_that_wakes_when_its_message_is_settled_sends_nothing(practice: Practice) -> None:
+    """A frozen environment thaws after weeks."""
+    [survey] = people(practice, 1)
+    runner = Turns(practice.gate).start(practice.send)
+    while not practice.claims:
+        runner.step()
+    practice.later(days=15)
+    assert practice.send()["skipped"] == {"expired": 1}
+    while not runner.has_ended:
+        runner.step()
+    assert runner.failure is None
+    assert practice.mails == []
+    assert practice.state(survey) == "skipped"
