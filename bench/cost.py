@@ -88,8 +88,8 @@ def measure() -> list[Figure]:
     whole, ses = sum(line.dollars for line in lines), lines[0].dollars
     within = whole - sum(line.dollars for line in lines if line.name in FREE_FOR_EVER)
     links = OFTEN["links"][0]
-    mails = _steps()["a survey is sent"] + _steps()["a reminder is sent"]
-    everything = mails * links / (_steps(0)["a page is opened"])
+    with_links = how_often()["a survey is sent"] + how_often()["a reminder is sent"]
+    everything = with_links * links / how_often(0)["a page is opened"]
     plots.bars([(line.name, line.dollars * 100) for line in lines], "US cents for a thousand surveys", CHART)
     scanned = {
         scans: sum(line.dollars for line in variable(taken, scans)) / ses for scans in (0, 1.5, 5, 15, everything)
@@ -98,7 +98,7 @@ def measure() -> list[Figure]:
     return [
         Figure(
             "variable cost ÷ SES's own price",
-            f"A thousand surveys, {_mails():,.0f} mails, 60 % of all clicks by scanners; docs/cost.md has the lines.",
+            f"A thousand surveys, {mails():,.0f} mails, 60 % of all clicks by scanners; docs/cost.md has the lines.",
             whole, "$", "ratio", floor=ses, ratio=whole / ses, target=1.25, too_much=1.4, note="Without any free tier.",
         ),
         Figure(
@@ -115,13 +115,13 @@ def measure() -> list[Figure]:
 
 def variable(taken: Mapping[str, Step], scans: float | None = None) -> list[Line]:
     """The lines for a thousand surveys, SES first; `scans` instead of the assumed number of scanners' visits."""
-    often = _steps(scans)
+    often = how_often(scans)
     wru, rru = (sum(times * getattr(taken[name], unit) for name, times in often.items()) for unit in ("wru", "rru"))
     requests, seconds = _lambda(taken, often)
     pages = often["a page is opened"] + often["an answer"]
     logs = requests * LOG_BYTES / 1e9
     return [
-        Line("SES", _mails() * _price("mail"), f"{_mails():,.0f} mails"),
+        Line("SES", mails() * _price("mail"), f"{mails():,.0f} mails"),
         Line("DynamoDB writes", wru * _price("wru"), f"{wru:,.0f} WRU"),
         Line("DynamoDB reads", rru * _price("rru"), f"{rru:,.0f} RRU"),
         Line("Lambda requests", requests * _price("request"), f"{requests:,.0f} requests", requests),
@@ -134,10 +134,10 @@ def variable(taken: Mapping[str, Step], scans: float | None = None) -> list[Line
 
 def fixed(taken: Mapping[str, Step]) -> list[Line]:
     """The lines of a month in which nothing happens."""
-    resources = _template()
+    resources = template()
     kinds = [resource["Type"] for resource in resources.values()]
     runs = _runs(resources)
-    memory = _memory(resources)
+    memory = memory_of(resources)
     sending, night = taken["a sending run without work"], taken["a night without work"]
     seconds = wru = rru = 0.0
     for function, times in runs.items():
@@ -166,7 +166,7 @@ def _free_until(lines: Iterable[Line]) -> float:
     return min(FREE_FOR_EVER[line.name] / line.units for line in lines if line.name in FREE_FOR_EVER) * SURVEYS
 
 
-def _steps(scans: float | None = None) -> dict[str, float]:
+def how_often(scans: float | None = None) -> dict[str, float]:
     """How often each step happens for a thousand surveys."""
     share = {name: number for name, (number, _) in OFTEN.items()}
     scans = share["scans"] if scans is None else scans
@@ -192,8 +192,9 @@ def _steps(scans: float | None = None) -> dict[str, float]:
     }
 
 
-def _mails() -> float:
-    often = _steps()
+def mails() -> float:
+    """The mails of a thousand surveys."""
+    often = how_often()
     return sum(
         often[name] for name in ("a survey is sent", "a reminder is sent", "a review request is sent", "an alert")
     )
@@ -212,7 +213,7 @@ _RUN_BY = {
 
 def _lambda(taken: Mapping[str, Step], often: Mapping[str, float]) -> tuple[float, float]:
     """Requests and GB-seconds; sending takes as long as the rate says, and a file as long as its calls."""
-    memory = _memory(_template())
+    memory = memory_of(template())
     requests = seconds = 0.0
     for name, times in often.items():
         step = taken[name]
@@ -260,12 +261,13 @@ def _a_month(schedule: str) -> float:
     return 730 * 60 / (int(number) * (60 if unit.startswith("hour") else 1))
 
 
-def _memory(resources: Mapping[str, Any]) -> dict[str, int]:
+def memory_of(resources: Mapping[str, Any]) -> dict[str, int]:
+    """Each function's MB."""
     functions = {name: one for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
     return {name: one["Properties"].get("MemorySize", 512) for name, one in functions.items()}
 
 
-def _template() -> dict[str, Any]:
+def template() -> dict[str, Any]:
     """The template's resources; CloudFormation's own tags are read as what they stand before."""
 
     class Loader(yaml.SafeLoader):
@@ -296,7 +298,7 @@ def _document(lines: list[Line], month: list[Line], scanned: Mapping[float, floa
         for surveys in (300, 1_000, 10_000, 100_000)
     )
     within = whole - sum(line.dollars for line in lines if line.name in FREE_FOR_EVER)
-    often = sorted(_steps().items(), key=lambda item: -item[1] * taken[item[0]].wru)
+    often = sorted(how_often().items(), key=lambda item: -item[1] * taken[item[0]].wru)
     written = "\n".join(
         f"| {name} | {times / SURVEYS:.3g} | {taken[name].wru:.3g} | {times / SURVEYS * taken[name].wru:.2f} |"
         for name, times in often
@@ -307,7 +309,7 @@ def _document(lines: list[Line], month: list[Line], scanned: Mapping[float, floa
 `make bench ONLY=cost` computes this page from metered units and from the list prices below. It leaves out every free
 tier, so that it holds for an account that has used them up.
 
-**A thousand surveys cost ${whole:.3f}, {whole / ses:.2f} times what SES alone takes for their {_mails():,.0f} mails**
+**A thousand surveys cost ${whole:.3f}, {whole / ses:.2f} times what SES alone takes for their {mails():,.0f} mails**
 (reminders, review requests and alerts among them), and {within / ses:.2f} times below {_free_until(lines):,.0f} surveys
 a month, where what Lambda and the logs take stays within the tiers that are free for ever. A month of the stack costs
 ${base:.2f} before the first survey.

@@ -214,7 +214,7 @@ def send(moment: datetime, mailer: FakeMailer | None = None) -> None:
 
 def count_night() -> None:
     """One nightly run."""
-    aggregate_scores({"time": format_instant(NIGHT)}, None)
+    aggregate_scores({"time": format_instant(NIGHT)}, FakeContext())
 
 
 def _each(work: Callable[..., object], arguments: Iterable[tuple[Any, ...]]) -> None:

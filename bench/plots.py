@@ -53,15 +53,21 @@ def against_targets(figures: Sequence[Figure], path: Path) -> None:
         _save(sheet, path)
 
 
-def bars(named: Sequence[tuple[str, float]], unit: str, path: Path) -> None:
+def bars(named: Sequence[tuple[str, float]], unit: str, path: Path, *, log: bool = False) -> None:
     """One bar a name, in their order."""
     with mpl.rc_context(STYLE):
         sheet = Sheet(figsize=(8, 0.9 + 0.34 * len(named)), layout="constrained")
         axes = sheet.add_subplot()
         names, values = zip(*named, strict=True)
         drawn = axes.barh(names, values, color=GOOD, height=0.6)
-        axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], color=INK, padding=4)
-        axes.set_xlim(0, max(values) * 1.12)
+        labels = [f"{float(f'{value:.2g}'):,.0f}" if log else f"{value:.3g}" for value in values]
+        axes.bar_label(drawn, labels=labels, color=INK, padding=4)
+        if log:
+            axes.set_xscale("log")
+            axes.set_xlim(min(values) / 3, max(values) * 20)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        else:
+            axes.set_xlim(0, max(values) * 1.12)
         axes.set_xlabel(unit)
         axes.invert_yaxis()
         axes.grid(axis="x")

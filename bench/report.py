@@ -89,7 +89,7 @@ def _head(results: list[Result]) -> str:
     judged = [figure for result in results for figure in result.figures if figure.target is not None]
     reached = sum(figure.passed for figure in judged)
     missed = "".join(
-        f"- {figure.name}: {_number(figure.judged)} against {_number(figure.target)}. {figure.note}\n"
+        f"- {figure.name}: {number(figure.judged)} against {number(figure.target)}. {figure.note}\n"
         for figure in judged
         if not figure.passed
     )
@@ -130,18 +130,18 @@ def _draw(result: Result) -> Iterable[tuple[str, Path]]:
 def _cells(figure: Figure) -> tuple[str, ...]:
     sign = "≥" if figure.at_least else "≤"
     unit = "×" if figure.kind == "ratio" else figure.unit
-    limits = ("" if limit is None else f"{sign} {_number(limit)} {unit}" for limit in (figure.target, figure.too_much))
+    limits = ("" if limit is None else f"{sign} {number(limit)} {unit}" for limit in (figure.target, figure.too_much))
     return (
         figure.name,
         *limits,
-        f"{_number(figure.measured)} {figure.unit}",
-        "" if figure.floor is None else f"{_number(figure.floor)} {figure.unit}",
-        "" if figure.ratio is None else f"{_number(figure.ratio)} ×",
+        f"{number(figure.measured)} {figure.unit}",
+        "" if figure.floor is None else f"{number(figure.floor)} {figure.unit}",
+        "" if figure.ratio is None else f"{number(figure.ratio)} ×",
         "" if figure.target is None else "reached" if figure.passed else "missed" if figure.acceptable else "too much",
     )
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three digits that count."""
     if value is None:
         return ""
