@@ -46,6 +46,11 @@ def resume(stack: Deployed, now: datetime) -> Iterator[str]:
 
 
 def _what_else(state: SendingState, now: datetime) -> Iterator[str]:
+    if state.paused:
+        yield (
+            f"{state.paused.by} switched sending off on {format_instant(state.paused.since)}: an owner switches it on "
+            "again on the dashboard, under Settings: Sending."
+        )
     if state.refused:
         yield (
             f"Amazon SES has taken no mail since {format_instant(state.refused.since)}: "

@@ -48,6 +48,7 @@ PRESET = {
     "AdminAddresses": "admin@riverside.example",
     "ReviewLinks": "https://reviews.example/riverside",
     "SchedulesEnabled": "false",
+    "MaxSendsPerDay": "0",  # there is no mailbox behind it that a wrong file could fill
 }
 PEOPLE = (Person("Olive Owens", "owner@riverside.example", "Riverside-owner-1", Role.OWNER),)
 _ARTIFACTS = "careloop-artifacts"

@@ -52,7 +52,8 @@ def parameters() -> Practice:
 def read_practice(environment: Mapping[str, str]) -> Practice:
     """The practice's choices from variables of these names; BadSetting names the first that is missing or malformed.
 
-    Those that no parameter of the stack gives may be missing: the dashboard's settings choose them.
+    Some may be missing: those that only the dashboard's settings choose, and those that are new, since in an update's
+    first moments new code still has the variables of the release before.
     """
 
     def read(name: str, parse: Callable[[str], T]) -> T:
@@ -104,6 +105,8 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         passive_alerts=read("PASSIVE_ALERTS", PassiveAlerts),
         alert_detail=read("ALERT_DETAIL", AlertDetail),
         promise_contact=read("PROMISE_CONTACT", _parse_bool),
+        max_sends_per_day=chosen("MAX_SENDS_PER_DAY", lambda text: parse_number(text, 0, 1_000_000), 0) or None,
+        sending_paused=chosen("SENDING_PAUSED", _parse_bool, False),
         business=business,
         response_hours=chosen("RESPONSE_HOURS", lambda text: parse_number(text, 1, 200), 8),
         cases_for_passives=chosen("CASES_FOR_PASSIVES", _parse_bool, False),

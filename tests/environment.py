@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "PASSIVE_ALERTS": "digest",
     "ALERT_DETAIL": "minimal",
     "PROMISE_CONTACT": "true",
+    "MAX_SENDS_PER_DAY": "0",
+    "SENDING_PAUSED": "false",
     "SENDERS": "1",
     "PUBLIC_URL": "https://care.example.com",
     "DASHBOARD_URL": "https://staff.example.com",

@@ -18,7 +18,7 @@ from shared.domain.clock import format_instant, scheduled_time
 from shared.hash_key import hash_key
 from shared.mail.mailer import Mailer, SesMailer, ses_client
 from shared.observability import entry_point, log
-from shared.storage import settings
+from shared.storage import sending_health, settings
 
 LOCK_SECONDS, RENEW_SECONDS, LAST_SECONDS = 60, 15, 40
 
@@ -41,7 +41,8 @@ def handler(
         log("already_running", run=run, as_of=format_instant(as_of))
         return Tally().summary()
     try:
-        part = told(event) if number_of(event) else share_out(event, limits(), start or partial(_start, context))
+        capped = partial(_capped, limits, now)
+        part = told(event) if number_of(event) else share_out(event, capped(), start or partial(_start, context))
         watch = Watch(now)
         watch.begin()
         sender = Sender(
@@ -73,6 +74,12 @@ def _start(context: Any, event: dict[str, Any]) -> None:
 
 def _lock(run: str, holder: str, moment: datetime) -> bool:
     return settings.acquire_run(run, holder, moment, moment + timedelta(seconds=LOCK_SECONDS))
+
+
+def _capped(limits: Callable[[], Limits | None], now: Callable[[], datetime]) -> Limits | None:
+    """The account's limits, and what the practice itself lets leave in one UTC day."""
+    found, most = limits(), settings.practice().max_sends_per_day
+    return found and found.at_most(max(0, most - sending_health.sent_on(now())), "daily_cap") if most else found
 
 
 def _renewal(lock: Callable[[datetime], bool], now: Callable[[], datetime]) -> Callable[[], bool]:

@@ -19,15 +19,20 @@ PATIENCE, REFUSALS = 3.0, 5  # nothing got through for so many seconds, and so m
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be sent: mails in any one second, and mails in all (None: no limit)."""
+    """What may be sent: mails in any one second, and mails in all (None: no limit), and what the latter comes from."""
 
     rate: float
     allowance: int | None
+    of: str = "quota"  # the reason for which mails wait once the allowance is used up
 
     def share(self, number: int, senders: int) -> "Limits":
         """One sender's part: whole mails a second, so that all parts together never exceed the limit."""
         rate, left = int(self.rate), self.allowance
-        return Limits(_part(rate, number, senders), None if left is None else _part(left, number, senders))
+        return Limits(_part(rate, number, senders), None if left is None else _part(left, number, senders), self.of)
+
+    def at_most(self, mails: int, of: str) -> "Limits":
+        """No more mails than these in all, for this reason; the same if there were no more anyway."""
+        return self if self.allowance is not None and self.allowance <= mails else Limits(self.rate, mails, of)
 
 
 def _part(whole: int, number: int, parts: int) -> int:

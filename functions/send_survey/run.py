@@ -73,6 +73,7 @@ def send_due(
     due = _in_window(due, clinics, sender, tally)
     stop = _why_not_now(part.limits)
     rate, left = (part.limits.rate, part.limits.allowance) if part.limits else (1, 0)
+    used_up = part.limits.of if part.limits else ""
     hands = Hands(sender.pace, rate, most_at_once)
     running: set[Future[Result]] = set()
 
@@ -88,7 +89,7 @@ def send_due(
     with ThreadPoolExecutor(most_at_once + 1) as pool:
         for number, situation in enumerate(_situations(due, replaced, clinics, sender, pool)):
             stop = stop or ("" if has_time() else "out_of_time") or ("" if keep_lock() else "lock_lost")
-            stop = stop or ("quota" if left == 0 else "")
+            stop = stop or (used_up if left == 0 else "")
             decision = decide(situation, sender.as_of, sender.now()) if situation and not stop else None
             if decision and decision.verdict is Verdict.SEND:
                 stop = why_stop(tally.outcomes["sent"])
@@ -106,6 +107,8 @@ def send_due(
         collect(until=0)
     if tally.deferred["quota"]:
         count("QuotaReached")
+    if tally.deferred["daily_cap"]:
+        count("DailyCapReached")
     return tally
 
 

@@ -42,7 +42,8 @@ def number_of(event: dict[str, Any]) -> int:
 
 def told(event: dict[str, Any]) -> Part:
     """The part that the first sender's event tells another one."""
-    return Part(number_of(event), event["senders"], Limits(event["rate"], event["allowance"]))
+    limits = Limits(event["rate"], event["allowance"], event.get("of", "quota"))  # a release before told no reason
+    return Part(number_of(event), event["senders"], limits)
 
 
 def share_out(event: dict[str, Any], limits: Limits | None, start: Callable[[dict[str, Any]], None]) -> Part:
@@ -65,6 +66,7 @@ def share_out(event: dict[str, Any], limits: Limits | None, start: Callable[[dic
                     "senders": senders,
                     "rate": part.rate,
                     "allowance": part.allowance,
+                    "of": part.of,
                 }
             )
         except (BotoCoreError, ClientError) as error:

@@ -7,7 +7,9 @@ from functions.send_survey.run import Tally
 from shared.domain.sending_health import Refusal, SendingState, is_silent, why_stop
 from shared.observability import count, warn
 from shared.storage import sending_health
+from shared.storage.settings import practice
 
+PAUSED = "paused"
 LOOK_EVERY = timedelta(minutes=1)
 
 
@@ -17,6 +19,7 @@ class Watch:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._state = SendingState()
+        self._reason = ""
         self._looked_at = now()
         self._counted = 0
         self._expects_news = False
@@ -35,10 +38,10 @@ class Watch:
         `sent` is how many mails this run has sent by now. News is expected before the first one leaves, so that no
         event can come before its expectation.
         """
-        if not self._state.stopped and self._now() - self._looked_at >= LOOK_EVERY:
+        if not self._reason and self._now() - self._looked_at >= LOOK_EVERY:
             self._look(sent)
-        if self._state.stopped:
-            return self._state.stopped.reason
+        if self._reason:
+            return self._reason
         if not self._expects_news:
             moment = self._now()
             self._silent_since = moment if sending_health.expect_news(moment) else None
@@ -67,10 +70,18 @@ class Watch:
             if reason := why_stop(fates):
                 sending_health.stop(reason, fates, self._state.resumed, self._looked_at)
                 self._state = sending_health.state()  # another run may have stopped it, or a person let it go on
-        if self._state.stopped:
+        self._reason = _reason(self._state)
+        if self._reason:
             count("SendingStopped")
-            warn("sending_stopped", reason=self._state.stopped.reason)
+            warn("sending_stopped", reason=self._reason)
 
     def _count(self, sent: int) -> None:
         sending_health.count(self._now(), sent=sent - self._counted)
         self._counted = sent
+
+
+def _reason(state: SendingState) -> str:
+    """Why nothing may leave: somebody switched sending off, or it stopped itself."""
+    if state.paused or practice().sending_paused:
+        return PAUSED
+    return state.stopped.reason if state.stopped else ""

@@ -61,6 +61,13 @@ SECTIONS = {
                 "Whoever answered is not reminded. 0 sends no reminder.",
                 "number",
             ),
+            Choice(
+                "MAX_SENDS_PER_DAY",
+                "Most mails to patients in one day",
+                "What is over it waits for the next day. The day ends at midnight of world time (UTC). 0 is no limit.",
+                "number",
+                empty_is_default=True,
+            ),
         ),
     ),
     "reviews": Section(
@@ -181,6 +188,7 @@ SECTIONS = {
 }
 
 _DEFAULTS = {
+    "MAX_SENDS_PER_DAY": "0",
     "RESPONSE_HOURS": "8",
     "BUSINESS_FROM": "08:00",
     "BUSINESS_UNTIL": "18:00",

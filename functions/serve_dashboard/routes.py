@@ -65,6 +65,8 @@ ROUTES = (
     Route("GET", "/settings", ADMINS, "settings_pages:start", menu="Settings"),
     Route("GET", "/settings/practice/{section}", OWNERS, "practice_page:one"),
     Route("POST", "/settings/practice/{section}", OWNERS, "practice_page:change"),
+    Route("GET", "/settings/sending", OWNERS, "sending_page:switch"),
+    Route("POST", "/settings/sending", OWNERS, "sending_page:turn"),
     Route("GET", "/settings/clinics", ADMINS, "clinics_page:overview"),
     Route("GET", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:one"),
     Route("POST", "/settings/clinics/{clinic_id}", ADMINS, "clinics_page:change"),

@@ -7,7 +7,7 @@ from functions.serve_dashboard.pages import at
 from functions.serve_dashboard.unreached import whom_no_alert_reaches
 from functions.serve_dashboard.web import BadForm, Request, Response, see_other
 from shared.domain.clock import format_instant
-from shared.domain.sending_health import WINDOW_DAYS, Refusal, Refused, Stopped, StopReason, is_silent
+from shared.domain.sending_health import WINDOW_DAYS, Paused, Refusal, Refused, Stopped, StopReason, is_silent
 from shared.domain.staff import Role, Staff
 from shared.storage import sending_health
 from shared.storage.settings import practice
@@ -19,7 +19,7 @@ RESUMED = "resumed"
 class Trouble:
     """Something that keeps mail from patients: what happened, what to do first, and whether it goes on by itself.
 
-    `stopped_at` is set where people let sending go on; `may_resume` says whether this person may.
+    `stopped_at` is set where people let sending go on on the first page; `may_resume` says whether this person may.
     """
 
     heading: str
@@ -33,12 +33,18 @@ def troubles(request: Request, staff: Staff) -> list[Trouble]:
     """What is wrong with sending at present, the gravest first; normally nothing."""
     state = sending_health.state()
     found = []
+    if practice().sending_paused:
+        found.append(_of_the_parameter())
+    if state.paused:
+        found.append(_of_pause(state.paused))
     if state.stopped:
         found.append(_of_stop(state.stopped, staff))
     if state.refused:
         found.append(_of_refusal(state.refused))
     if state.silent_since and is_silent(state.silent_since, request.now):
         found.append(_of_silence(state.silent_since))
+    if (most := practice().max_sends_per_day) and sending_health.sent_on(request.now) >= most:
+        found.append(_of_the_cap(most))
     if staff.role is Role.OWNER and (missed := whom_no_alert_reaches()):
         found.append(_of_staff(list(missed.values())))
     return found
@@ -54,6 +60,31 @@ def resume(request: Request, staff: Staff) -> Response:
     if not sending_health.resume(stopped, staff, request.now):
         raise BadForm("Somebody else changed this a moment ago. Please look at it again.")
     return see_other(request.link("/", done=RESUMED))
+
+
+def _of_the_parameter() -> Trouble:
+    return Trouble(
+        "Patients get no mail: sending is switched off in AWS",
+        f"Whoever looks after AWS switched it off, with the parameter SendingPaused of the stack. {_waits()}",
+        "When mail may go on, they set that parameter to false and deploy again.",
+    )
+
+
+def _of_pause(paused: Paused) -> Trouble:
+    return Trouble(
+        "Patients get no mail: sending is switched off",
+        f"{paused.by} switched it off on {_local(paused.since)}. {_waits()}",
+        "When mail may go on, an owner switches it on again under Settings: Sending.",
+    )
+
+
+def _of_the_cap(most: int) -> Trouble:
+    return Trouble(
+        "No more mail to patients today",
+        f"{_count(most, 'mail')} have left, and no more may leave in one day. The day ends at midnight of world time "
+        f"(UTC). {_waits()}",
+        "If that is too few for the practice, an owner raises it under Settings: When patients are asked.",
+    )
 
 
 def _of_stop(stopped: Stopped, staff: Staff) -> Trouble:

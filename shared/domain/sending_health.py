@@ -62,6 +62,14 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Somebody switched sending off: since when, and who."""
+
+    since: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Amazon SES has taken no mail since then, and why."""
 
@@ -74,6 +82,7 @@ class SendingState:
     """What is known of sending to patients as a whole; `silent_since`: mail left, and no event has come in since."""
 
     stopped: Stopped | None = None
+    paused: Paused | None = None
     resumed: Resumed | None = None
     refused: Refused | None = None
     silent_since: datetime | None = None

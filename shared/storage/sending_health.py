@@ -11,6 +11,7 @@ from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.sending_health import (
     Fates,
+    Paused,
     Refusal,
     Refused,
     Resumed,
@@ -26,6 +27,7 @@ from shared.storage.changes import Change
 from shared.storage.dynamodb import client
 
 STATE = "mail#state"
+_SETTING = "Sending to patients"
 _COUNTS = ("sent", "bounced", "complained")
 
 
@@ -52,6 +54,11 @@ def recent_fates(now: datetime, resumed: Resumed | None) -> Fates:
     today = now.astimezone(UTC).date()
     days = {_day(day): day for day in days_that_count(today, resumed)}
     return recent({days[item["scope"]["S"]]: _fates(item) for item in _get_many(days)}, today, resumed)
+
+
+def sent_on(now: datetime) -> int:
+    """How many mails to patients have left on the UTC day, as far as runs have counted them."""
+    return _fates(_get(_day(now.astimezone(UTC).date()))).sent
 
 
 def stop(reason: StopReason, fates: Fates, resumed: Resumed | None, now: datetime) -> bool:
@@ -84,9 +91,25 @@ def resume(stopped: Stopped, staff: Staff, now: datetime) -> bool:
             "resumed_at": {"S": format_instant(now)},
             "before": _map(seen_today),
         },
-        [Change(STATE, "Sending to patients", f"stopped: {stopped.reason.replace('_', ' ')}", "goes on")],
+        [Change(STATE, _SETTING, f"stopped: {stopped.reason.replace('_', ' ')}", "goes on")],
         staff,
         now,
+    )
+
+
+def pause(staff: Staff, now: datetime) -> bool:
+    """Switch sending off, noted like a change of the settings; False if somebody had done so already."""
+    after = {"paused_at": {"S": format_instant(now)}, "paused_by": {"S": staff.name}}
+    return changes.write(
+        STATE, dict.fromkeys(after), after, [Change(STATE, _SETTING, "on", "switched off")], staff, now
+    )
+
+
+def end_pause(paused: Paused, staff: Staff, now: datetime) -> bool:
+    """Switch sending on again, noted like a change of the settings; False if it is not so switched off any more."""
+    before = {"paused_at": {"S": format_instant(paused.since)}, "paused_by": {"S": paused.by}}
+    return changes.write(
+        STATE, before, dict.fromkeys(before), [Change(STATE, _SETTING, "switched off", "on")], staff, now
     )
 
 
@@ -166,6 +189,7 @@ def _to_state(item: dict[str, Any]) -> SendingState:
         stopped=Stopped(moment("stopped_at"), StopReason(item["reason"]["S"]), _fates(item["fates"]["M"]))
         if "stopped_at" in item
         else None,
+        paused=Paused(moment("paused_at"), item["paused_by"]["S"]) if "paused_at" in item else None,
         resumed=Resumed(moment("resumed_at"), _fates(item["before"]["M"])) if "resumed_at" in item else None,
         refused=Refused(moment("refused_since"), Refusal(item["refused_reason"]["S"]))
         if "refused_since" in item

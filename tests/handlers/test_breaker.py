@@ -9,6 +9,7 @@ import pytest
 
 from functions.send_survey.handler import handler
 from functions.send_survey.pace import Limits
+from functions.send_survey.senders import told
 from functions.track_delivery.handler import handler as track_delivery
 from shared.domain.clock import format_instant
 from shared.domain.message import MessageState
@@ -197,6 +198,88 @@ def test_of_two_runs_the_first_says_since_when():
     stopped = sending_health.state().stopped
     assert stopped
     assert (stopped.reason, stopped.since) == (StopReason.BOUNCES, WALL)
+
+
+# ---- Switched off by people ----------------------------------------------------------------------------
+
+
+def test_while_an_owner_has_switched_sending_off_nothing_leaves_and_everything_stays_due(a, capsys):
+    a.due(2)
+    assert sending_health.pause(OWNER, WALL)
+    assert a.run()["deferred"] == {"paused": 2}
+    assert a.states() == [MessageState.DUE] * 2
+    assert '"SendingStopped"' in capsys.readouterr().out
+    paused = sending_health.state().paused
+    assert paused
+    assert sending_health.end_pause(paused, OWNER, WALL)
+    assert a.run()["sent"] == 2
+
+
+def test_the_switch_ends_a_run_in_its_midst_within_a_minute(a):
+    a.due(20)
+
+    def switch_off(_: Mail) -> None:
+        a.clock.pass_(seconds=10)
+        sending_health.pause(OWNER, a.clock())
+
+    a.mailer.fails = switch_off
+    ended = a.run()
+    assert 1 <= ended["sent"] <= 12
+    assert ended["deferred"] == {"paused": 20 - ended["sent"]}
+
+
+def test_the_stacks_parameter_switches_sending_off_whatever_the_dashboard_says(a, choose):
+    choose(SENDING_PAUSED="true")
+    a.due(1)
+    assert a.run()["deferred"] == {"paused": 1}
+
+
+def test_letting_sending_go_on_after_bounces_switches_nothing_on(a):
+    a.due(1)
+    sending_health.count(WALL, bounced=10)
+    a.run()
+    assert sending_health.pause(OWNER, WALL)
+    assert resume(WALL)
+    assert a.run()["deferred"] == {"paused": 1}
+
+
+# ---- At most so many a day -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_most_three(choose: Any) -> None:
+    choose(MAX_SENDS_PER_DAY="3")
+
+
+@pytest.mark.usefixtures("at_most_three")
+def test_what_is_over_the_days_cap_waits_for_the_next_day_and_is_told(a, capsys):
+    a.due(5)
+    first = a.run()
+    assert (first["sent"], first["deferred"]) == (3, {"daily_cap": 2})
+    assert '"DailyCapReached"' in capsys.readouterr().out
+    assert a.run()["deferred"] == {"daily_cap": 2}
+    a.clock.pass_(days=1)
+    assert a.run()["sent"] == 2
+    assert len({mail.to for mail in a.mailer.sent}) == 5
+
+
+@pytest.mark.usefixtures("at_most_three")
+def test_what_ses_allows_is_the_limit_if_it_is_less_than_the_cap(a):
+    a.due(5)
+    a.limits = Limits(4, 2)
+    assert a.run()["deferred"] == {"quota": 3}
+
+
+@pytest.mark.usefixtures("at_most_three")
+def test_several_senders_share_what_the_cap_leaves():
+    shares = [Limits(4, None).at_most(3, "daily_cap").share(number, 2) for number in range(2)]
+    assert shares == [Limits(2, 2, "daily_cap"), Limits(2, 1, "daily_cap")]
+    assert told({"sender": 1, "senders": 2, "rate": 2, "allowance": 1}).limits == Limits(2, 1, "quota")
+
+
+def test_without_a_cap_nothing_waits(a):
+    a.due(5)
+    assert a.run()["sent"] == 5
 
 
 # ---- News of mail --------------------------------------------------------------------------------------

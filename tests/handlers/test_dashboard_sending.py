@@ -175,3 +175,74 @@ def test_missing_news_of_delivery_are_told():
     assert "Mail has been leaving since Wed, Mar 4, 2026, 9:45 AM" in told
     sending_health.heard()
     assert "Nobody knows" not in signed_in().get("/").text
+
+
+# ---- The owner's switch --------------------------------------------------------------------------------
+
+OFF = {"paused_at": "", "turn": "off"}
+
+
+def turn(client: Client, form: dict[str, str]) -> Answer:
+    return client.post("/settings/sending", form)
+
+
+def test_an_owner_switches_sending_off_and_on_and_both_are_written_down():
+    owner = signed_in()
+    assert "Sending is switched on" in owner.get("/settings/sending").text
+    answer = turn(owner, OFF)
+    assert (answer.status, answer.location) == (303, "/settings/sending?done=off")
+    page = owner.get("/settings/sending")
+    assert "Robin Reyes switched it off on Wed, Mar 4, 2026, 10:00 AM." in page.text
+    assert "Switch sending on" in page.text
+    assert turn(owner, {"paused_at": "2026-03-04T15:00:00Z", "turn": "on"}).status == 303
+    assert sending_health.state().paused is None
+    # Both were made in the same second of the test.
+    noted = {(each.by, each.change.old, each.change.new) for each in changes.latest(10)}
+    assert noted == {("Robin Reyes", "on", "switched off"), ("Robin Reyes", "switched off", "on")}
+
+
+def test_the_first_page_says_who_switched_sending_off():
+    turn(signed_in(), OFF)
+    for client in (signed_in(), signed_in(Role.CLINIC_ADMIN, "north")):
+        told = client.get("/").text
+        assert "Patients get no mail: sending is switched off" in told
+        assert "Robin Reyes switched it off on Wed, Mar 4, 2026, 10:00 AM." in told
+        assert "an owner switches it on again under Settings: Sending" in told
+
+
+@pytest.mark.parametrize("form", [{**OFF, "paused_at": "2026-03-04T13:00:00Z"}, {**OFF, "turn": "on"}, {}])
+def test_a_form_from_another_state_of_the_switch_turns_nothing(form: dict[str, str]):
+    assert turn(signed_in(), form).status == 400
+    assert sending_health.state().paused is None
+    assert turn(signed_in(), OFF).status == 303
+    assert turn(signed_in(), OFF).status == 400
+    assert sending_health.state().paused
+
+
+@pytest.mark.parametrize("role", [Role.CLINIC_ADMIN, Role.THERAPIST])
+def test_only_owners_have_the_switch(role: Role):
+    client = signed_in(role, "north") if role is Role.CLINIC_ADMIN else signed_in(role, therapist_id="t1")
+    assert client.get("/settings/sending").status == 404
+    assert turn(client, OFF).status == 404
+    assert sending_health.state().paused is None
+
+
+def test_what_aws_switched_off_is_told_and_no_switch_here_helps(choose: Any):
+    choose(SENDING_PAUSED="true")
+    owner = signed_in()
+    assert "sending is switched off in AWS" in owner.get("/").text
+    assert "nothing leaves until whoever looks after AWS sets it to false" in owner.get("/settings/sending").text
+
+
+def test_a_day_whose_cap_is_reached_is_told_and_where_to_raise_it(choose: Any):
+    choose(MAX_SENDS_PER_DAY="200")
+    owner = signed_in()
+    sending_health.count(NOW, sent=199)
+    assert "No more mail to patients today" not in owner.get("/").text
+    assert (
+        "199 mails have left since midnight of world time (UTC), of at most 200." in owner.get("/settings/sending").text
+    )
+    sending_health.count(NOW, sent=1)
+    told = owner.get("/").text
+    assert "200 mails have left, and no more may leave in one day." in told
+    assert "an owner raises it under Settings: When patients are asked" in told

@@ -483,7 +483,7 @@ def test_an_alarm_tells_when_a_scheduled_function_never_runs() -> None:
     "metric",
     [
         *("AlertsNotSent", "SendingStopped", "NoDeliveryEvents", "IntakeRefused"),
-        *("QuotaReached", "SendersNotStarted"),
+        *("QuotaReached", "DailyCapReached", "SendersNotStarted"),
     ],
 )
 def test_an_alarm_listens_to_what_the_code_reports(metric: str) -> None:
