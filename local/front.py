@@ -15,7 +15,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,8 +25,11 @@ if __name__ == "__main__":
 from local import landing
 from local.desk import Desk
 from local.stack import StackFailed, read_stack
+from local.template import load_template
 
 _MAX_FORM = 1024
+_AT_ONCE = 8  # the emulator starts a process for each request at the same time, and has no limit of its own
+_LONGEST_WAIT = 20.0  # seconds, for one of those places
 # What a page of this server may do: show its own style and frames, and send forms to itself. A mail may only be looked
 # at, and its links opened.
 _HEADERS = {
@@ -57,6 +60,7 @@ class Front(ThreadingHTTPServer):
         """Listens on a free port of 127.0.0.1."""
         super().__init__(("127.0.0.1", 0), handler)
         self.emulator = endpoint.removeprefix("http://")
+        self.places = BoundedSemaphore(_AT_ONCE)
         self._state = state
 
     @property
@@ -80,6 +84,15 @@ class Front(ThreadingHTTPServer):
         except FileNotFoundError:
             return None
         return str(stack[api]).removeprefix(f"http://{self.emulator}")
+
+    @cached_property
+    def busy_pages(self) -> dict[str, str]:
+        """What each API's gateway answers with for a function that does not."""
+        pages = load_template()["Mappings"]
+        return {
+            "patient_api_url": pages["GatewayPage"]["Busy"]["Html"],
+            "staff_api_url": pages["StaffGatewayPage"]["Busy"]["Html"],
+        }
 
     def mails(self) -> list[dict[str, Any]]:
         """Every mail since the start, oldest first."""
@@ -177,14 +190,24 @@ class Handler(BaseHTTPRequestHandler):
         if api is None:
             self._message(503, "Starting", "The stack is being deployed. Please come back in a few seconds.")
             return
+        if not self.server.places.acquire(timeout=_LONGEST_WAIT):
+            self._busy(429, to)
+            return
         kept = {name: value for name, value in self.headers.items() if name.lower() not in (*_NOT_FORWARDED, "host")}
         connection = http.client.HTTPConnection(self.server.emulator, timeout=60)
         try:
             connection.request(self.command, api + self.path, body=body or None, headers=kept)
             answer = connection.getresponse()
             content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._busy(504, to)
+            return
         finally:
             connection.close()
+            self.server.places.release()
+        if answer.status >= 500 and not answer.getheader("Content-Type", "").startswith("text/html"):
+            self._busy(answer.status, to)
+            return
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _NOT_FORWARDED:
@@ -194,6 +217,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _busy(self, status: int, api: str) -> None:
+        """What API Gateway answers with when a function does not; the emulator leaves its pages out."""
+        self._answer(status, "text/html", self.server.busy_pages[api])
 
     def _mail(self, rest: str) -> None:
         number, _, part = rest.partition("/")
