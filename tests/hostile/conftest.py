@@ -35,7 +35,9 @@ def calls() -> Iterator[Calls]:
             target = request.headers.get("X-Amz-Target", b"")
             name = target.decode() if isinstance(target, bytes) else str(target)
             if name.startswith("DynamoDB_20120810."):
-                made.append((name.partition(".")[2], _table(json.loads(request.body))))
+                asked = json.loads(request.body)
+                _check_key(asked.get("Key", {}))
+                made.append((name.partition(".")[2], _table(asked)))
             return real(stubber, event_name, request, **kwargs)
 
     with pytest.MonkeyPatch.context() as patched:
@@ -51,6 +53,16 @@ def pool(aws: None, monkeypatch: pytest.MonkeyPatch) -> FakeUserPool:
     fake.add("olive@example.com", "owner", name="Olive Owens")
     fake.add("robin@example.com", "clinic_admin", name="Robin Reyes", custom_clinics="c0;c1")
     return fake
+
+
+class KeyRefused(Exception):
+    """DynamoDB takes no such key; moto does."""
+
+
+def _check_key(key: dict[str, dict[str, str]]) -> None:
+    for value in key.values():
+        if "\0" in value["S"] or not 0 < len(value["S"].encode("utf-8", "replace")) <= 1024:
+            raise KeyRefused
 
 
 def _table(request: dict[str, Any]) -> str:
