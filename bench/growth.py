@@ -26,7 +26,7 @@ from bench.figure import Figure
 from bench.timing import PAIRS
 
 SIZES = (1_000, 100_000, 1_000_000)
-WORK = 30  # mails due, and surveys to count, in each run
+WORK = 20  # mails due, and surveys to count, in each run
 PAGES = {
     "overview": "/",
     "overview of a year": "/?period=2025",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Sheet
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.figure import Figure
 
@@ -65,7 +65,9 @@ def bars(named: Sequence[tuple[str, float]], unit: str, path: Path, *, log: bool
         if log:
             axes.set_xscale("log")
             axes.set_xlim(min(values) / 3, max(values) * 20)
+            axes.xaxis.set_major_locator(LogLocator(numticks=6))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, max(values) * 1.12)
         axes.set_xlabel(unit)

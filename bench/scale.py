@@ -65,7 +65,7 @@ class Day:
     def rate(self) -> float:
         """The least rate that leaves nobody waiting for more than an hour."""
         rate = sum(self.mails) / len(self.mails)
-        while _longest_wait(self.mails, rate) > 60:
+        while max(_waiting(self.mails, rate)) > rate * 3600:
             rate *= 1.02
         return rate
 
@@ -96,13 +96,23 @@ def measure() -> list[Figure]:
     """Every limit by the volume at which it is reached; writes docs/scale.md."""
     measured, day = _meter(), _day()
     limits = sorted(_limits(measured, day), key=lambda limit: limit.surveys)
-    plots.bars([(limit.name, limit.surveys) for limit in limits], "surveys a day until it is reached", CHART, log=True)
+    plots.bars(
+        [(limit.name.replace("`", ""), limit.surveys) for limit in limits],
+        "surveys a day until it is reached",
+        CHART,
+        log=True,
+    )
     DOCUMENT.write_text(_document(limits, measured, day))
-    hours = tuple((minute / 60, mails) for minute, mails in enumerate(day.mails) if minute % 5 == 0)
+    waiting = _waiting(day.mails, day.rate)
     return [
         Figure(
-            "mails due", "A day of a million surveys, minute by minute; the rate that leaves nobody waiting an hour.",
-            day.rate, "mails a second", "absolute", along="hour of the day (UTC)", points=hours,
+            "rate that leaves nobody waiting an hour", "A day of a million surveys, minute by minute.",
+            day.rate, "mails a second", "absolute",
+        ),
+        Figure(
+            "mails waiting at that rate", "The most of them, when the day begins on the east coast.",
+            max(waiting), "mails", "absolute", along="hour of the day (UTC)",
+            points=tuple((minute / 60, waiting[minute]) for minute in range(0, len(waiting), 5)),
         ),
         *(
             Figure(limit.name, f"Moved by {limit.moved_by}.", limit.surveys, "surveys a day", "absolute")
@@ -125,13 +135,13 @@ def _day() -> Day:
     return Day(tuple(mails / 60 for mails in minutes), morning)
 
 
-def _longest_wait(mails: tuple[float, ...], rate: float) -> float:
-    """The minutes that whoever waits longest waits, sending at this rate."""
-    backlog = longest = 0.0
+def _waiting(mails: tuple[float, ...], rate: float) -> list[float]:
+    """How many mails are due and not sent, minute by minute, sending at this rate."""
+    backlog, waiting = 0.0, list[float]()
     for due in mails * 2:  # the second day finds what the first has left
-        backlog = max(0.0, backlog + due - rate)
-        longest = max(longest, backlog / rate)
-    return longest
+        backlog = max(0.0, backlog + (due - rate) * 60)
+        waiting.append(backlog)
+    return waiting[len(mails) :]
 
 
 def _limits(measured: Measured, day: Day) -> Iterator[Limit]:
@@ -340,7 +350,7 @@ the evening waits for the next morning: {day.waiting:,.0f} surveys. So {day.rate
 waiting for longer than an hour; the average over 24 hours is {sum(day.mails) / len(day.mails):.0f}. Ask SES for
 {day.rate / RATE:.0f} a second and {cost.mails() * A_DAY / cost.SURVEYS / RATE / 1e6:.1f} million a day.
 
-![Mails due by the minute](images/bench-scale-1.svg)
+![Mails waiting by the hour](images/bench-scale-1.svg)
 
 ## What a group of that size sets
 
