@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume build check catalogues bench
+.PHONY: help demo test up down intake patient sweep resume build check catalogues audit sbom bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## List these targets
 demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machine, to look at and click through
 	@$(DEV) -m local.demo
 
-test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready .venvs/judges/ready ## Run every test; installs a browser if there is none
+test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready .venvs/judges/ready .venvs/audit/ready ## Run every test; installs a browser if there is none
 	@$(DEV) -m local.browser
 	@$(DEV) -m local.judges
 ifeq ($(PYTEST),)
@@ -62,6 +62,12 @@ check: .venvs/dev/ready .venvs/sam/ready .venvs/checkov/ready ## Lint, types, im
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
 	.venvs/checkov/bin/python .venvs/checkov/bin/checkov --config-file .checkov.yaml
+
+audit: .venvs/audit/ready .venvs/judges/ready .venvs/dev/ready ## Ask whether anything is known against what is pinned; fails where nobody answers
+	@$(DEV) -m local.audit
+
+sbom: .venvs/dev/ready ## Write the bill of materials of what is deployed, as CycloneDX
+	@$(DEV) -m infra.sbom
 
 # Bench processes must not differ by what happens to be compiled already, nor write .pyc files while they are timed.
 bench: .venvs/bench/ready .venvs/ministack/ready .venvs/sam/ready ## Measure against targets and floors, write docs/performance.md: make bench [ONLY=growth]

@@ -94,11 +94,16 @@ def build(destination: Path, target: Target) -> None:
         shutil.copytree(ROOT / package, destination / package, ignore=ignored)
         _compile(destination / package, destination, target)
     _compile_templates(destination, target)
-    (destination / "VERSION").write_text(source_version() + "\n")
+    (destination / "VERSION").write_text(f"{release()}+{source_version()}\n")
+
+
+def release() -> str:
+    """The semantic version, as CHANGELOG.md explains it."""
+    return (ROOT / "VERSION").read_text().strip()
 
 
 def source_version() -> str:
-    """Changes with the code, the templates and the pins: what people can name when something is wrong."""
+    """Changes with the code, the templates and the pins: tells apart what was built from the same release."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes())
     for package in ("functions", "shared"):
         for path in sorted((ROOT / package).rglob("*")):

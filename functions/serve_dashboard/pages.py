@@ -15,6 +15,7 @@ from functions.serve_dashboard import routes
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.staff import Staff
 from shared.storage.settings import practice
+from shared.version import version
 
 _FOLDER = Path(__file__).parent
 
@@ -71,15 +72,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-
-
-@cache
-def version() -> str:
-    """Which build this is, as infra/build.py wrote it beside the packages; nothing where nothing was built."""
-    try:
-        return (_FOLDER.parents[1] / "VERSION").read_text("ascii").strip()
-    except FileNotFoundError:
-        return ""
 
 
 @cache

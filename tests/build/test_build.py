@@ -14,12 +14,13 @@ import pytest
 from bench.cold_start import SURVEY, TOKEN
 from bench.stub import environment as pointing_to
 from bench.stub import table_stub
-from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter, source_version
+from infra.build import LAMBDA_PYTHON, SERVICES, build, find_interpreter, for_interpreter, release, source_version
 from local.template import ROOT, functions, load_template
 from tests.environment import AWS, ENVIRONMENT
 
 HANDLERS = {name: function["Handler"] for name, function in functions(load_template()).items()}
 SOURCES = [path for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py")]
+SEMANTIC = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 AARCH64 = 183  # the machine number in an ELF header
 
 
@@ -173,7 +174,10 @@ def test_templates_and_texts_travel_along(for_lambda: Path) -> None:
 
 
 def test_the_artifact_says_which_code_it_carries(for_lambda: Path) -> None:
-    assert (for_lambda / "ServeDashboardFunction" / "VERSION").read_text().strip() == source_version()
+    said = (for_lambda / "ServeDashboardFunction" / "VERSION").read_text().strip()
+    assert said == f"{release()}+{source_version()}"
+    assert SEMANTIC.fullmatch(said)
+    assert SEMANTIC.fullmatch(release())
 
 
 def test_compiled_parts_are_those_of_the_runtime(for_lambda: Path) -> None:
