@@ -27,6 +27,7 @@ class Tally:
     surveys: int = 0
     rows: set[Row] = field(default_factory=set)
     is_complete: bool = True  # whether time was left for all that had changed
+    left: int = 0  # those that kept changing while they were counted
 
 
 @dataclass
@@ -60,15 +61,19 @@ class Bundle:
             self.changes.setdefault(row, Counter()).update(fields)
 
 
-def count_changes(zone: ZoneInfo, lexicon: Lexicon, has_time: Callable[[], bool] = lambda: True) -> Tally:
-    """Count every survey that changed since it was last counted, as long as there is time.
+def count_changes(
+    changed: Iterator[str],
+    names: directory.Directory,
+    zone: ZoneInfo,
+    lexicon: Lexicon,
+    has_time: Callable[[], bool] = lambda: True,
+) -> Tally:
+    """Count the surveys of these ids, which changed since they were last counted, as long as there is time.
 
     Rows and surveys are written together, so that a crash at any point loses nothing and counts nothing twice. A
     survey that keeps changing while it is counted is left for the next night and counted in a metric.
     """
     tally, left = Tally(), 0
-    names = directory.read()
-    changed = surveys.uncounted()
     begun = False
     while survey_ids := list(islice(changed, BATCH)):
         if begun and not has_time():
@@ -83,6 +88,7 @@ def count_changes(zone: ZoneInfo, lexicon: Lexicon, has_time: Callable[[], bool]
                 break
         left += len(survey_ids)
         log("counting", surveys=tally.surveys, rows=len(tally.rows))
+    tally.left = left
     if left:
         count("SurveysNotCounted", left)
         warn("left_for_the_next_night", surveys=left)

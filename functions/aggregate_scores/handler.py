@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from functions.aggregate_scores.counting import count_changes
 from shared.config import parameters
 from shared.domain.clock import format_instant, scheduled_time
 from shared.observability import entry_point, log
-from shared.storage import directory
+from shared.storage import directory, surveys
 from shared.storage.lexicon import load_lexicon
 
+COUNTS = "delivered"  # what was last added to the counts: surveys that a release before counted are looked at again
 LAST_SECONDS = 60  # a batch takes a few; the rest is for throttled tables
 
 
@@ -27,10 +29,13 @@ def handler(
     What does not fit into one invocation is counted in the next: this one starts it, once it has counted something.
     """
     as_of = scheduled_time(event)
-    tally = count_changes(parameters().zone, load_lexicon(), lambda: _has_time(context))
+    known = directory.read()
+    earlier = surveys.counted_in_full() if known.counts != COUNTS else ()
+    changed = chain(surveys.uncounted(), earlier)
+    tally = count_changes(changed, known, parameters().zone, load_lexicon(), lambda: _has_time(context))
     facts = {"as_of": format_instant(as_of), "surveys": tally.surveys, "rows": len(tally.rows)}
     if tally.is_complete:
-        directory.note_counted(as_of)
+        directory.note_counted(as_of, known.counts if tally.left else COUNTS)
         log("run_finished", run="aggregate_scores", **facts)
     elif tally.surveys:
         (again or (lambda event: _invoke(context, event)))(event)

@@ -20,12 +20,16 @@ _CLINIC, _THERAPIST, _COUNTED = "clinic#", "therapist#", "counted"
 
 @dataclass
 class Directory:
-    """Clinic ids; therapists' names (or ids, if no visit names them) with their clinics; when was counted last."""
+    """Clinic ids; therapists' names (or ids, if no visit names them) with their clinics; when was counted, and what.
+
+    `counts` is what had last been added to what is counted.
+    """
 
     clinics: set[str] = field(default_factory=set)
     therapists: dict[str, str] = field(default_factory=dict)
     clinics_of: dict[str, set[str]] = field(default_factory=dict)
     counted_at: datetime | None = None
+    counts: str = ""
 
 
 def read() -> Directory:
@@ -45,6 +49,7 @@ def read() -> Directory:
         key = item["day"]["S"]
         if key == _COUNTED:
             found.counted_at = parse_instant(item["at"]["S"])
+            found.counts = item["counts"]["S"] if "counts" in item else ""
         elif key.startswith(_CLINIC):
             found.clinics.add(key.removeprefix(_CLINIC))
         else:
@@ -77,9 +82,10 @@ def _name(survey: Survey) -> str:
     return visit.therapist_name if visit else ""
 
 
-def note_counted(at: datetime) -> None:
-    """Note as of when the figures stand."""
-    _update(_COUNTED, "SET #at = :at", {":at": {"S": format_instant(at)}}, {"#at": "at"})
+def note_counted(at: datetime, counts: str) -> None:
+    """Note as of when the figures stand, and what was last added to what is counted."""
+    values = {":at": {"S": format_instant(at)}, ":counts": {"S": counts}}
+    _update(_COUNTED, "SET #at = :at, counts = :counts", values, {"#at": "at"})
 
 
 def _update(key: str, expression: str, values: dict[str, Any], names: dict[str, str] | None = None) -> None:

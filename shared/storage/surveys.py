@@ -16,6 +16,7 @@ from shared.domain.patient import Language
 from shared.domain.score import Category
 from shared.domain.survey import AcceptedAnswer, Counted, Survey
 from shared.storage.conditions import condition_failed
+from shared.storage.dynamodb import client
 from shared.storage.models import SurveyItem
 
 UNCOUNTED = "yes"
@@ -171,6 +172,26 @@ def uncounted() -> Iterator[str]:
     """The ids of all surveys that changed since they were last counted."""
     for item in SurveyItem.uncounted_index.query(UNCOUNTED):
         yield item.survey_id
+
+
+def counted_in_full() -> Iterator[str]:
+    """The ids of all surveys whose counts an earlier release noted, with the names of the stages written out.
+
+    Reads the whole table: for once, after an update that counts more than the release before.
+    """
+    pages = (
+        client()
+        .get_paginator("scan")
+        .paginate(
+            TableName=setting("SURVEYS_TABLE"),
+            ProjectionExpression="survey_id",
+            FilterExpression="contains(counted, :stage)",
+            ExpressionAttributeValues={":stage": {"S": '"eligible"'}},
+        )
+    )
+    for page in pages:
+        for item in page["Items"]:
+            yield item["survey_id"]["S"]
 
 
 def _changed() -> list[Action]:
