@@ -76,22 +76,20 @@ def leaks(texts: Iterable[tuple[str, str]], words: Mapping[str, str]) -> list[Le
     """Every word that is found in any of the texts, each named by where it came from."""
     plain = {spelling: what for what, word in words.items() for spelling in spellings(word)}
     coded = {spelling: what for what, word in words.items() for spelling in base64_spellings(word)}
-    any_plain = re.compile("|".join(map(re.escape, sorted(plain, key=len, reverse=True))))
-    any_coded = re.compile("|".join(map(re.escape, sorted(coded, key=len, reverse=True))))
-    found = []
-    for where, text in texts:
-        unsigned = re.sub(r"[-_]", lambda sign: "+" if sign[0] == "-" else "/", text)  # base64 for addresses
-        bare = re.sub(r"[\s().+-]", "", text)  # a telephone number, however it is set
-        for pattern, names, haystack in (
-            (any_plain, plain, text.lower()),
-            (any_plain, plain, bare.lower()),
-            (any_coded, coded, text),
-            (any_coded, coded, unsigned),
-        ):
-            for match in pattern.finditer(haystack):
-                start = max(0, match.start() - 60)
-                found.append(Leak(names[match[0]], where, haystack[start : match.end() + 20]))
-    return found
+    listed = list(texts)
+    whole = "\0".join(text for _, text in listed)
+    if not any(_found(whole, plain, coded)):
+        return []  # the ordinary case, and looked at as a whole a hundred times faster
+    return [Leak(what, where, excerpt) for where, text in listed for what, excerpt in _found(text, plain, coded)]
+
+
+def _found(text: str, plain: Mapping[str, str], coded: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    unsigned = text.replace("-", "+").replace("_", "/")  # base64 for addresses
+    bare = re.sub(r"[\s().+-]", "", text)  # a telephone number, however it is set
+    for names, haystack in ((plain, text.lower()), (plain, bare.lower()), (coded, text), (coded, unsigned)):
+        for spelling, what in names.items():
+            if (place := haystack.find(spelling)) >= 0:
+                yield what, haystack[max(0, place - 60) : place + len(spelling) + 20]
 
 
 def tables() -> Iterator[tuple[str, str]]:

@@ -70,6 +70,7 @@ class Outside:
     calls: int = 0
     failing: dict[int, Failure] = field(default_factory=dict)  # by the number of the call since the last run
     ses: Failure | None = None
+    broken: dict[str, Failure] = field(default_factory=dict)  # by service: every call of it fails
     where: str = ""
 
     def run(self, where: str, act: Callable[[], Any]) -> Any:
@@ -102,7 +103,7 @@ class Outside:
     def call(self, real: Callable[[], Any], service: str, operation: str, request: dict[str, Any]) -> Any:
         """One AWS call of whatever runs."""
         self.calls += 1
-        if failure := self.failing.get(self.calls):
+        if failure := self.failing.get(self.calls) or self.broken.get(service):
             raise failure(operation)
         if service == "sesv2":
             return self._ses(operation, request)
