@@ -1,27 +1,29 @@
 """A mail as Amazon SES would write it, and what a mail program reads in it."""
 
 from email import message_from_bytes, policy
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 
 from shared.mail.mailer import Mail
 
 _BY_SES = {"MIME-Version", "Content-Type"}
-_UNFOLDED = policy.SMTP.clone(max_line_length=998)  # where a line may be folded is for SES to say
 
 
 def written(mail: Mail) -> bytes:
-    """The mail on its way. A value with a line break in it is an error, as it is at SES."""
-    message = EmailMessage(policy=_UNFOLDED)
-    message["From"] = mail.sender
-    message["To"] = ", ".join(mail.to)
-    message["Reply-To"] = mail.reply_to
-    message["Subject"] = mail.subject
-    for name, value in mail.headers.items():
-        message[name] = value
-    message.set_content(mail.text)
-    message.add_alternative(mail.html, subtype="html")
-    return message.as_bytes()
+    """The mail on its way: addresses and headers as we gave them, the subject encoded, and the two texts."""
+    head = {
+        "From": mail.sender,
+        "To": ", ".join(mail.to),
+        "Reply-To": mail.reply_to,
+        "Subject": mail.subject if mail.subject.isascii() else Header(mail.subject, "utf-8").encode(linesep=""),
+        **mail.headers,
+    }
+    body = EmailMessage(policy=policy.SMTP)
+    body.set_content(mail.text)
+    body.add_alternative(mail.html, subtype="html")
+    # Line by line: Python's own writer takes encoded names apart, and loses their quotation marks.
+    return "".join(f"{name}: {value}\r\n" for name, value in head.items()).encode("ascii") + body.as_bytes()
 
 
 def read(mail: Mail) -> EmailMessage:

@@ -31,6 +31,7 @@ from tests.hostile.practice import Practice, somebody
 pytestmark = pytest.mark.xdist_group("the loop")  # which takes its time: one process is enough
 OWN = (PATIENTS, STAFF, ENVIRONMENT["DASHBOARD_URL"], "https://g.page", "https://sign-in.example.com")
 TEMPLATE_LEFT = re.compile(r"\{\{|\{%|\{[a-z_]+\}|%\([a-z]+\)s")
+NAME, ADDRESS = 'Fox & Sons\' "<b>PT</b>" {clinic} =?utf-8?q?x?=, Inc.', "<1> River Road; {7*7}\r\nBcc: eve@e.x"
 FINDS = "/patients?name=p"  # as many as have such a name
 FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
@@ -59,10 +60,13 @@ def both(moto: None) -> Iterator[Both]:
         for name, value in {"ALERT_DETAIL": "full", "REVIEW_DELAY_HOURS": "0"}.items():
             patched.setenv(name, value)
         patched.setattr(user_pool, "client", lambda: fake)
-        config.parameters.cache_clear()
+        patched.setenv("PRACTICE_NAME", NAME)
+        patched.setenv("POSTAL_ADDRESS", ADDRESS)
         log = StringIO()
         with redirect_stdout(log), redirect_stderr(log):
             hostile = the_loop(strings.ALL, fake)
+        patched.setenv("PRACTICE_NAME", tame(NAME))
+        patched.setenv("POSTAL_ADDRESS", tame(ADDRESS))
         yield Both(hostile, the_loop(tuple(map(tame, strings.ALL)), fake), log.getvalue())
     config.parameters.cache_clear()
     kept.forget()
