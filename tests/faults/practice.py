@@ -24,8 +24,10 @@ from botocore.exceptions import ClientError
 
 from functions.aggregate_scores.handler import handler as aggregate_scores
 from functions.alerts.alert_staff.handler import handler as alert_staff
+from functions.alerts.escalate_cases.handler import handler as escalate_cases
 from functions.alerts.request_review.handler import handler as request_review
 from functions.alerts.send_digest.handler import handler as send_digest
+from functions.erase_patient.handler import handler as erase_patient
 from functions.record_response.handler import handler as record_response
 from functions.send_survey import run
 from functions.send_survey.handler import handler as send_survey
@@ -33,12 +35,13 @@ from functions.send_survey.pace import account_limits
 from functions.track_delivery.handler import handler as track_delivery
 from functions.unsubscribe.handler import handler as unsubscribe
 from shared.domain.clock import format_instant
+from shared.domain.erasure import Why, traces_of
 from shared.domain.identity import address_key
 from shared.domain.patient import Patient
 from shared.hash_key import hash_key
 from shared.mail.mailer import SesMailer, ses_client
 from shared.observability import HandlerFailed
-from shared.storage import kept, messages, patients, surveys
+from shared.storage import erasures, kept, messages, patients, surveys
 from shared.storage.models import AddressItem
 from tests.builders import MONDAY_NOON, a_message, a_patient, a_survey
 from tests.environment import TABLES
@@ -281,9 +284,14 @@ class Practice:
         event, context = {"time": format_instant(self.clock)}, FakeContext(f"run-{next(_requests)}")
         return send_digest(event, context, mailer=SesMailer(ses()), now=lambda: self.clock)
 
+    def escalate(self) -> Any:
+        """The sweep for cases that nobody took in time."""
+        event, context = {"time": format_instant(self.clock)}, FakeContext(f"run-{next(_requests)}")
+        return escalate_cases(event, context, mailer=SesMailer(ses()), now=lambda: self.clock)
+
     def count(self) -> Any:
         """The nightly count."""
-        return aggregate_scores({"time": format_instant(self.clock)}, None)
+        return aggregate_scores({"time": format_instant(self.clock)}, FakeContext())
 
     def rest(self) -> None:
         """The next scheduled runs, until every lease has run out and everything owed is done."""
@@ -359,6 +367,15 @@ class Practice:
         """The records say that somebody has died."""
         patients.note_death(patient_id)
         self.against.setdefault(patient_id, set()).add("deceased")
+
+    def erases(self, patient_id: str) -> None:
+        """Somebody wants to be forgotten, and the first look removes what it finds."""
+        person = patients.get_exactly(patient_id)
+        assert person
+        why = Why.PATIENT
+        reference = erasures.request(traces_of([person]), why, "the owner", self.clock, opted_out=person.opted_out)
+        erase_patient({"erase": reference}, FakeContext(seconds_left=900), now=lambda: self.clock)
+        self.against.setdefault(patient_id, set()).add("erased")
 
     def suppress(self, email: str, why: str) -> None:
         """An address has `bounced` or `complained`."""

@@ -160,6 +160,12 @@ def test_a_crash_at_any_step_of_answering_loses_no_answer_that_was_accepted(prac
         hold(practice.evidence())
 
 
+def case_late(practice: Practice) -> None:
+    answered(2)(practice)
+    practice.alert()
+    practice.later(days=2)
+
+
 REACTING: dict[str, Protocol] = {
     "an alert": (answered(2), Practice.alert),
     "an alert about a changed answer": (changed(2, 9, 3), Practice.alert),
@@ -167,6 +173,7 @@ REACTING: dict[str, Protocol] = {
     "a review request": (answered(10), Practice.request_reviews),
     "a digest": (answered(7), Practice.digest),
     "a digest with an alert owed": (changed(2, 7), Practice.digest),
+    "an escalation": (case_late, Practice.escalate),
 }
 
 
@@ -178,6 +185,9 @@ def test_a_crash_at_any_step_of_reacting_leaves_the_reaction_owed(practice: Prac
         practice.rest()
         found = practice.evidence()
         hold(found)
+        practice.escalate()
+        late = [case["survey_id"] for case in practice.evidence("Cases").tables["Cases"] if "escalated_at" not in case]
+        assert late == [], death
         surveys = found.tables["Surveys"]
         assert [survey["survey_id"] for survey in surveys if "pending_reaction" in survey] == [], death
 
