@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume build check catalogues audit sbom bench
+.PHONY: help demo test up down intake patient sweep resume build check catalogues hooks audit sbom bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ check: .venvs/dev/ready .venvs/sam/ready .venvs/checkov/ready ## Lint, types, im
 	.venvs/sam/bin/cfn-lint infra/template.yaml
 	$(SAM) validate --lint
 	.venvs/checkov/bin/python .venvs/checkov/bin/checkov --config-file .checkov.yaml
+
+hooks: .venvs/hooks/ready .venvs/dev/ready .venvs/sam/ready ## Run what is quick of `make check` before each commit
+	@.venvs/hooks/bin/pre-commit install
 
 audit: .venvs/audit/ready .venvs/judges/ready .venvs/dev/ready ## Ask whether anything is known against what is pinned; fails where nobody answers
 	@$(DEV) -m local.audit
