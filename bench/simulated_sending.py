@@ -8,7 +8,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from functions.send_survey.pace import Limits, Pace
 from functions.send_survey.run import Tally, send_due
 from functions.send_survey.senders import Part
 from shared.config import parameters
+from shared.domain.eligibility import Situation
 from shared.domain.message import SHARDS, Message, MessageKind, shard_of
 from shared.domain.patient import Patient
 from shared.domain.survey import Survey
@@ -195,6 +196,19 @@ def simulate(
     with _stand_ins(world, due, conditions, dice):
         tallies = world.run(*(partial(sender, number) for number in range(senders)))
     return Outcome(provider, tallies)
+
+
+def a_situation(survey_id: str, patient: Patient) -> Situation:
+    """A survey that is due to somebody and may be sent."""
+    practice = parameters()
+    return Situation(
+        message=replace(_message(f"{survey_id}-survey"), patient_id=patient.patient_id),
+        survey=replace(_survey(survey_id), patient_id=patient.patient_id),
+        patient=patient,
+        address=None,
+        clinic=practice.clinic(patient.clinic_id),
+        practice=practice,
+    )
 
 
 def _due(number: int) -> list[DueMessage]:
