@@ -1,10 +1,12 @@
 """A patient is erased: nothing of theirs is left anywhere, the figures stay, and nothing brings them back."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from functions.erase_patient.handler import handler as erase_patient
+from functions.import_visits.records import ErasedMeanwhile
 from shared.domain.aggregate import contribution
 from shared.domain.erasure import LONGEST_RUN
 from shared.domain.identity import address_key
@@ -14,6 +16,7 @@ from shared.storage import addresses, erasures, messages, patients, removal, sur
 from tests.builders import a_message, a_patient, a_survey, a_visit
 from tests.fakes import FakeContext
 from tests.handlers.answering import answer, survey_id
+from tests.handlers.care import merged
 from tests.handlers.exports import Bucket, Killed, at_writes, dying_at, file_of, restore, run, send, upload
 from tests.privacy import canary, life
 from tests.privacy.canary import has_none_of, objects, tables
@@ -78,6 +81,8 @@ def test_killed_at_any_write_it_is_finished_by_the_next_call(bucket):
             with at_writes(dying_at(write, "after" if write % 2 else "before")):
                 look(erase=reference)
         except Killed:
+            if patients.get(canary.PATIENT_ID) is None:  # marked before anything is removed
+                assert bucket.read(f"erased/{reference}")
             continue
         break
     assert write > 10
@@ -245,6 +250,67 @@ def test_a_restored_backup_is_erased_again(bucket):
     look(NOW + LONGEST_RUN)
     look(NOW + 2 * LONGEST_RUN)
     has_none_of(IDS, [*tables(), *objects()])
+
+
+PERSON_AS_FHIR = {
+    "resourceType": "Patient",
+    "id": canary.PATIENT_ID,
+    "name": [{"family": canary.LAST, "given": [canary.FIRST]}],
+    "telecom": [{"system": "email", "value": canary.EMAIL}],
+}
+REPLACED = {"type": "replaced-by", "other": {"reference": f"Patient/{canary.PATIENT_ID}"}}
+MSH = "MSH|^~\\&|EMR|North|CL|P|20260320090000||ADT^{0}|1|P|2.5\rEVN|{0}|20260320090000\r"
+WEBPT_VISITS = "Visit_ID,Patient_ID,Case_ID,Clinic_ID,Visit_Date,Note_Finalized_Date,Note_Type,Export_Flag"
+IN_EVERY_FORMAT = {
+    "a patient in CSV": ("p.csv", file_of(PERSON, header=PATIENTS)),
+    "a visit in CSV": ("v.csv", file_of(VISIT, header=VISITS)),
+    "a patient of WebPT's": (
+        "w.csv",
+        file_of(
+            f"{canary.PATIENT_ID},{canary.FIRST},{canary.LAST},{canary.EMAIL},1",
+            header="PatientID,FirstName,LastName,Email,Export_Flag",
+        ),
+    ),
+    "a visit of WebPT's": (
+        "wv.csv",
+        file_of(f"V1,{canary.PATIENT_ID},{canary.CASE_ID},north,3/20/2026,3/20/2026,IE,1", header=WEBPT_VISITS),
+    ),
+    "a patient in FHIR": ("p.ndjson", json.dumps(PERSON_AS_FHIR)),
+    "a merge into them in FHIR": ("m.ndjson", json.dumps({**PERSON_AS_FHIR, "id": "n1", "link": [REPLACED]})),
+    "a message in HL7": (
+        "a.hl7",
+        MSH.format("A04") + f"PID|1||{canary.PATIENT_ID}^^^^MR||{canary.LAST}^{canary.FIRST}\rPV1|1|O|north\r",
+    ),
+    "a merge into them in HL7": ("i.hl7", MSH.format("A40") + f"PID|1||{canary.PATIENT_ID}^^^^MR\rMRG|n1^^^^MR\r"),
+    "a merge of them in HL7": ("o.hl7", MSH.format("A40") + f"PID|1||n1^^^^MR\rMRG|{canary.PATIENT_ID}^^^^MR\r"),
+}
+
+
+@pytest.mark.parametrize("what", IN_EVERY_FORMAT)
+def test_in_every_format_what_tells_of_them_is_refused_and_given_back_to_nobody(bucket, what):
+    name, content = IN_EVERY_FORMAT[what]
+    erase()
+    report = send(bucket, content, name)
+    assert (report["rows"], report["refused"]) == (1, 1), report
+    assert report["errors"][0]["reason"] == "erased on request"
+    assert not [where for where, _ in objects() if where.startswith("object rejected/")]
+    neighbour = patients.get("n1")
+    assert neighbour
+    assert (neighbour.merged_into, neighbour.merged_from, neighbour.archived) == ("", frozenset(), False)
+    has_none_of(IDS, tables())
+
+
+def test_a_merge_that_was_read_before_they_were_erased_is_not_begun(bucket):
+    erase()
+    for retired, survivor in ((canary.PATIENT_ID, "n1"), ("n1", canary.RETIRED_ID)):
+        with pytest.raises(ErasedMeanwhile):
+            merged(retired, survivor)
+
+
+def test_whoever_was_merged_into_one_who_is_just_being_erased_is_nobody(bucket):
+    removal.patient(canary.PATIENT_ID)
+    assert patients.get_many([canary.RETIRED_ID, "n1"]).keys() == {"n1"}
+    assert patients.get(canary.RETIRED_ID) is None
 
 
 def test_such_keys_are_nobody_s(bucket):
