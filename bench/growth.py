@@ -78,7 +78,7 @@ def _figures(pasts: list[tuple[Any, Connection]]) -> list[Figure]:
             Figure(
                 f"{name}: RRU",
                 f"The same work beside {SIZES[-1]:,} answers and beside {SIZES[0]:,}.",
-                most, "RRU", "ratio", floor=least, ratio=most / least, note=f"Calls: {steps}.",
+                most, "RRU", "ratio", floor=least, ratio=most / least, note=f"Calls: {steps}.{_BOUNDED.get(name, '')}",
                 target=_TARGETS.get(name), too_much=_TOO_MUCH.get(name), along=ALONG,
                 points=tuple((size, cost.rru) for size, cost in zip(SIZES, costs, strict=True)),
             )
@@ -98,6 +98,10 @@ def _figures(pasts: list[tuple[Any, Connection]]) -> list[Figure]:
     return figures
 
 
+_BOUNDED = dict.fromkeys(
+    ("overview", "overview of a year"),
+    " The rows are as many; each grows until every count of a month occurs, some 400 of them in 12 KB.",
+)
 # Rows of counts grow with the days and not with the answers, until every score of every day occurs.
 _TARGETS = {"due run": 1.05, "nightly run": 1.05, "patient page": 1.05, "patient search": 1.5, "cases": 1.05}
 _TOO_MUCH = {"due run": 1.5, "nightly run": 1.5, "patient page": 1.5, "patient search": 4.0, "cases": 1.5}
