@@ -470,3 +470,30 @@ def test_fault_09_a_worker_that_wakes_when_its_message_is_settled_sends_nothing(
     assert runner.failure is None
     assert practice.mails == []
     assert practice.state(survey) == "skipped"
+
+
+def test_fault_09_what_a_worker_calls_about_is_not_skipped_by_the_run_that_took_it_for_dead(practice: Practice) -> None:
+    """It wakes and makes its call at any moment of that run."""
+    for calls in itertools.count():
+        practice.start_over()
+        [survey] = people(practice, 1)
+        turns = Turns(practice.gate)
+        old = turns.start(practice.send)
+        while not practice.claims:
+            old.step()
+        practice.later(days=15)
+        new = turns.start(practice.send)
+        for _ in range(calls):
+            if not new.has_ended:
+                new.step()
+        is_over = new.has_ended
+        old.step()
+        for runner in (new, old):
+            while not runner.has_ended:
+                runner.step()
+            assert runner.failure is None
+        practice.gate.before.clear()
+        assert (practice.state(survey), len(practice.mails)) in [("sent", 1), ("unknown", 1), ("skipped", 0)]
+        if is_over:
+            break
+    assert calls > 5

@@ -292,6 +292,10 @@ def test_a_clean_header_is_one_line_and_clean_already(text: str) -> None:
     cleaned.encode()  # no lone surrogate is left
 
 
+def test_a_clean_header_turns_no_text_around() -> None:
+    assert clean_header("Ada\u202e moc.elpmaxe\u2066\u200f") == "Ada moc.elpmaxe"
+
+
 def test_a_clean_header_keeps_what_names_are_made_of() -> None:
     for name in ("José Ñuñez-O'Brien", "مريم", "王小明", "Ana 👩‍⚕️"):
         assert clean_header(name) == name
