@@ -83,9 +83,17 @@ def lines(figures: Sequence[Figure], path: Path) -> None:
         sheet = Sheet(figsize=(8, 4), layout="constrained")
         axes = sheet.add_subplot()
         shown = [figure for figure in figures if figure.points]
-        for figure, colour in zip(shown, LINES * len(shown), strict=False):
+        for number, figure in enumerate(shown):
+            colour, dash = LINES[number % len(LINES)], ("-", "--", ":")[number // len(LINES) % 3]
             marker = "o" if len(figure.points) < 20 else ""
-            axes.plot(*zip(*figure.points, strict=True), color=colour, marker=marker, markersize=4, label=figure.name)
+            axes.plot(
+                *zip(*figure.points, strict=True),
+                color=colour,
+                linestyle=dash,
+                marker=marker,
+                markersize=4,
+                label=figure.name,
+            )
         xs = [x for figure in shown for x, _ in figure.points]
         ys = [y for figure in shown for _, y in figure.points]
         if min(xs) > 0 and max(xs) / min(xs) >= 100:
