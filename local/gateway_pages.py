@@ -11,7 +11,7 @@ from shared.domain.patient import Language
 from shared.locale import texts
 
 _BEFORE, _AFTER = "  GatewayPage:\n", "\n  StaffGatewayPage:\n"
-_STYLE = "max-width:34rem;margin:0 auto;padding:2rem 1rem;font:125%/1.5 system-ui,sans-serif"
+_STYLE = "max-width:34rem;margin:0 auto;padding:2rem 1rem;font:125%/1.5 system-ui,sans-serif;overflow-wrap:anywhere"
 
 
 def renewed(template: str) -> str:
@@ -21,7 +21,7 @@ def renewed(template: str) -> str:
     if not start or not end:
         raise ValueError("infra/template.yaml has no mapping GatewayPage followed by StaffGatewayPage")
     mapping = "".join(
-        f"    {name}:\n      Html: >-\n{textwrap.indent(_folded(_html(name)), ' ' * 8)}\n"
+        f"    {name}:\n      Html: >-\n{textwrap.indent(_folded(html(name)), ' ' * 8)}\n"
         for name in words(Language.ENGLISH)
     )
     return before + start + mapping + end + after
@@ -54,7 +54,8 @@ def words(language: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def _html(name: str) -> str:
+def html(name: str) -> str:
+    """The whole page: English first, as what the document's language says, the others below."""
     (heading, text), *others = (words(language)[name] for language in Language)
     title = " / ".join([heading, *(other for other, _text in others)])
     below = "".join(
@@ -70,5 +71,5 @@ def _html(name: str) -> str:
     return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _folded(html: str) -> str:
-    return "\n".join(textwrap.wrap(html, 88, break_long_words=False, break_on_hyphens=False))
+def _folded(page: str) -> str:
+    return "\n".join(textwrap.wrap(page, 88, break_long_words=False, break_on_hyphens=False))
