@@ -110,10 +110,12 @@ def up(
     *,
     iam: bool = False,
     people: Sequence[Person] = PEOPLE,
+    template: dict[str, Any] | None = None,
 ) -> Stack:
     """Start everything afresh and deploy the template; leave nothing running if that fails.
 
     `iam` makes the emulator refuse what the functions' roles do not allow. `people` may sign in to the dashboard.
+    `template` is deployed in place of today's.
     """
     down(state)
     state.mkdir(parents=True, exist_ok=True)
@@ -121,12 +123,10 @@ def up(
     try:
         endpoint = _start_ministack(processes, state, iam=iam)
         public_url, dashboard_url = _start_front(processes, state, endpoint)
-        template = load_template()
-        _leave_out_what_the_emulator_cannot_ask(template, endpoint)
-        if iam:
-            _leave_out_what_the_emulator_cannot_judge(template)
+        template = template or load_template()
         own = {"PublicBaseUrl": public_url, "DashboardBaseUrl": dashboard_url}
-        stack = _deploy(endpoint, public_url, dashboard_url, template, {**PRESET, **own, **(parameters or {})})
+        preset = {name: value for name, value in PRESET.items() if name in template["Parameters"]}
+        stack = deploy(endpoint, STACK_NAME, {**preset, **own, **(parameters or {})}, iam=iam, template=template)
         for person in people:
             add_person(stack.client("cognito-idp"), stack.outputs["StaffPoolId"], person)
             stack.staff.append({"name": person.name, "role": person.role.value, "email": person.email})
@@ -134,10 +134,25 @@ def up(
     except BaseException:
         processes.end()
         raise
+    _describe(stack, state)
+    return stack
+
+
+def update(state: Path, parameters: Mapping[str, str] | None = None, *, iam: bool = False) -> Stack:
+    """Deploy today's template and code over the stack that is up, whichever release's template it was made of."""
+    former = read_stack(state)
+    own = {"PublicBaseUrl": former.public_url, "DashboardBaseUrl": former.dashboard_url}
+    wanted = {**PRESET, **own, **(parameters or {})}
+    stack = deploy(former.endpoint_url, former.stack_name, wanted, iam=iam, update=True)
+    stack.staff.extend(former.staff)
+    _describe(stack, state)
+    return stack
+
+
+def _describe(stack: Stack, state: Path) -> None:
     temporary = state / "stack.json.new"
     temporary.write_text(json.dumps(asdict(stack), indent=2) + "\n")
     temporary.rename(state / "stack.json")
-    return stack
 
 
 def down(state: Path = STATE) -> bool:
@@ -239,6 +254,23 @@ def _environment(state: Path) -> dict[str, str]:
     }
 
 
+def deploy(
+    endpoint: str,
+    name: str,
+    parameters: dict[str, str],
+    *,
+    iam: bool = False,
+    template: dict[str, Any] | None = None,
+    update: bool = False,
+) -> Stack:
+    """Deploy a template under a name, as `sam deploy` does: today's, or the one given; over what is there, or anew."""
+    template = template or load_template()
+    _leave_out_what_the_emulator_cannot_ask(template, endpoint)
+    if iam:
+        _leave_out_what_the_emulator_cannot_judge(template)
+    return _deploy(endpoint, name, template, parameters, update=update)
+
+
 def _leave_out_what_the_emulator_cannot_ask(template: dict[str, Any], endpoint: str) -> None:
     """Its sign-in pages are at its own address and know no second factor; some kinds of resources it knows not."""
     resources = template["Resources"]
@@ -261,10 +293,10 @@ def _leave_out_what_the_emulator_cannot_judge(template: dict[str, Any]) -> None:
 
 
 def _deploy(
-    endpoint: str, public_url: str, dashboard_url: str, template: dict[str, Any], parameters: dict[str, str]
+    endpoint: str, stack_name: str, template: dict[str, Any], parameters: dict[str, str], *, update: bool
 ) -> Stack:
     _check_parameters(template, parameters)
-    client("sesv2", endpoint).create_email_identity(EmailIdentity=parameters["SenderAddress"])
+    _verify(parameters["SenderAddress"], endpoint)
     key = _upload_artifact(endpoint)
     packaged = json.loads(json.dumps(template))
     packaged["Globals"]["Function"]["CodeUri"] = {"Bucket": _ARTIFACTS, "Key": key}
@@ -274,15 +306,25 @@ def _deploy(
     client("s3", endpoint).put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(packaged).encode())
     cloudformation = client("cloudformation", endpoint)
     try:
-        cloudformation.create_stack(
-            StackName=STACK_NAME,
+        (cloudformation.update_stack if update else cloudformation.create_stack)(
+            StackName=stack_name,
             TemplateURL=f"{endpoint}/{_ARTIFACTS}/template.json",
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
     except ClientError as error:
         raise StackFailed(error.response["Error"]["Message"]) from error
-    return _wait_for_stack(endpoint, public_url, dashboard_url, template)
+    urls = parameters["PublicBaseUrl"], parameters["DashboardBaseUrl"]
+    return _wait_for_stack(endpoint, stack_name, *urls, template)
+
+
+def _verify(address: str, endpoint: str) -> None:
+    """Let the address send mail, if it may not yet."""
+    email = client("sesv2", endpoint)
+    try:
+        email.create_email_identity(EmailIdentity=address)
+    except email.exceptions.AlreadyExistsException:
+        return
 
 
 def _check_parameters(template: dict[str, Any], parameters: Mapping[str, str]) -> None:
@@ -317,24 +359,26 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # not there when the build failed early
 
 
-def _wait_for_stack(endpoint: str, public_url: str, dashboard_url: str, template: dict[str, Any]) -> Stack:
+def _wait_for_stack(
+    endpoint: str, stack_name: str, public_url: str, dashboard_url: str, template: dict[str, Any]
+) -> Stack:
     cloudformation = client("cloudformation", endpoint)
 
     def described() -> dict[str, Any]:
-        found: dict[str, Any] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
         return found
 
     wait_until(lambda: not described()["StackStatus"].endswith("_IN_PROGRESS"), 120, "the deployment does not end")
     stack = described()
-    if stack["StackStatus"] != "CREATE_COMPLETE":
-        told = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+    if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        told = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
         reasons = [
             f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
             for event in told
             if event["ResourceStatus"].endswith("FAILED")
         ]
         raise StackFailed("\n".join([f"the deployment ended as {stack['StackStatus']}", *reasons]))
-    listed = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    listed = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
     resources = {resource["LogicalResourceId"]: resource for resource in listed}
     check_everything_exists(endpoint, template, resources)
     _put_gateway_responses(endpoint, template, resources)
@@ -342,7 +386,7 @@ def _wait_for_stack(endpoint: str, public_url: str, dashboard_url: str, template
     return Stack(
         endpoint_url=endpoint,
         region=REGION,
-        stack_name=STACK_NAME,
+        stack_name=stack_name,
         public_url=public_url,
         mailbox_url=f"{public_url}/mailbox",
         dashboard_url=dashboard_url,

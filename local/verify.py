@@ -14,7 +14,7 @@ def missing_parts(client: ClientOf, template: dict[str, Any], resources: dict[st
         name
         for name, resource in template["Resources"].items()
         if "Condition" not in resource
-        and resources.get(name, {}).get("ResourceStatus") != "CREATE_COMPLETE"
+        and resources.get(name, {}).get("ResourceStatus") not in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
         and resource["Type"] != "AWS::Serverless::Function"
         and resource["Type"] != "AWS::Serverless::Api"
     ]
