@@ -126,6 +126,14 @@ def test_every_parameter_stands_in_a_group_of_the_console(name: str) -> None:
     assert sum(name in group["Parameters"] for group in groups) == 1
 
 
+def test_sam_asks_in_the_order_of_the_console_and_first_for_what_has_no_default() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    asked = list(TEMPLATE["Parameters"])
+    assert asked == [name for group in groups for name in group["Parameters"]]
+    needed = [name for name in asked if "Default" not in TEMPLATE["Parameters"][name]]
+    assert needed == asked[:6]
+
+
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
