@@ -14,7 +14,7 @@ from bench import report
 from bench.figure import Figure
 
 # In the order of the document. Each is a module of this package with `measure() -> list[Figure]`.
-BENCHMARKS: tuple[str, ...] = ("cold_start", "answer", "journey", "growth", "intake", "cost", "scale")
+BENCHMARKS: tuple[str, ...] = ("cold_start", "answer", "pace", "load", "journey", "growth", "intake", "cost", "scale")
 SECONDS_EACH = 600
 
 
