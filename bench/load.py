@@ -1,9 +1,10 @@
 """Under load
 
-The local stack, whole, on the machine that also plays its patients: for a minute as many answers a second as it can
-take, then for a minute twice as many, every tenth patient tapping twice. What must not be is counted over the tables
-and over every page that came back. Absolute times are this machine's, and the emulator's more than the functions': it
-has one process for all AWS services and starts one for each request at the same time, of which its front lets in eight.
+The local stack, whole, on the machine that also plays its patients: for a minute (`LOAD_SECONDS`) as many answers a
+second as it can take, then for as long twice as many, every tenth patient tapping twice. What must not be is counted
+over the tables and over every page that came back. Absolute times are this machine's, and the emulator's more than the
+functions': it has one process for all AWS services and starts one for each request at the same time, of which its
+front lets in eight.
 
 Then very many mails due at once, sent by real processes, two senders beside each other, killed with signal 9 at random
 moments. `LOAD_MESSAGES=100000 python -m bench --measure load` takes as many as that, and its time.
@@ -23,9 +24,9 @@ from bench.mail_stub import mail_stub
 from local.stack import Stack, down, up
 
 MESSAGES = int(os.environ.get("LOAD_MESSAGES", "2000"))
-SECONDS = 60
+SECONDS = int(os.environ.get("LOAD_SECONDS", "60"))
 KILLS = 8
-LONGEST_BACKLOG = 60.0
+LONGEST_BACKLOG = 30.0
 
 
 def measure() -> list[Figure]:
