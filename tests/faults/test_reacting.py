@@ -180,3 +180,19 @@ def test_fault_10_what_was_done_meanwhile_does_not_become_owed_again(practice: P
     practice.rest()
     hold(practice.evidence())
     i3(practice.evidence(), once=True)
+
+
+def test_fault_15_words_that_come_while_the_staff_are_told_of_the_score_are_told_too(practice: Practice) -> None:
+    """What is owed reads the same before and after: only the version tells the answers apart."""
+    survey = answered(practice, 0, 2)
+    changed: list[int] = []
+
+    def change(operation: str, request: Request) -> None:
+        if operation == "SendEmail" and not changed:
+            changed.append(practice.answer(practice.mail(survey), 2, "Quagga"))
+
+    with practice.gate.hooked(after=change):
+        practice.alert()
+    practice.rest()
+    assert alerts(practice) == [survey, survey]
+    hold(practice.evidence())
