@@ -20,7 +20,7 @@ def standard() -> Playbook:
             _(
                 "Dear {first_name},\n"
                 "\n"
-                "thank you for telling us how things went. I am sorry that we did not meet your expectations. "
+                "Thank you for telling us how things went. I am sorry that we did not meet your expectations. "
                 "I read your answer myself, and I would like to understand it and put it right.\n"
                 "\n"
                 "Would you reply to this email, or tell me when I may call you?\n"
@@ -37,7 +37,7 @@ def standard() -> Playbook:
             _(
                 "Dear {first_name},\n"
                 "\n"
-                "thank you for your answer. We are glad that you come to us, "
+                "Thank you for your answer. We are glad that you come to us, "
                 "and I would like to know what one thing would have made it better for you.\n"
                 "\n"
                 "A short reply to this email is all it takes.\n"

@@ -101,14 +101,20 @@ def portuguese(copy: Path) -> dict[str, str]:
     """Everything patients read in a language that was added by following the recipe; each text in quotation marks."""
     [change] = re.findall(r"```diff\n(.*?)```", RECIPE, re.DOTALL)
     _apply(change, copy)
+    code, said = make_catalogues(copy, "--check")
+    assert (code, said.splitlines()[0]) == (1, f"{_file(NEW)} is not up to date: run `make catalogues`.")
     code, said = make_catalogues(copy)
-    untranslated = [line for line in said.splitlines() if f"{NEW}/LC_MESSAGES/careloop.po: not translated" in line]
+    untranslated = [line for line in said.splitlines() if line.startswith(f"{_file(NEW)}: not translated")]
     assert (code, len(untranslated)) == (1, len([message for message in catalogues.extract() if message.id]))
-    _translate(copy / "shared/locale" / NEW / "LC_MESSAGES/careloop.po", lambda english: f"«{english}»")
+    _translate(copy / _file(NEW), lambda english: f"«{english}»")
     assert make_catalogues(copy) == (0, "The catalogues are complete.\n")
     command = [sys.executable, "-m", "tests.patient_texts", NEW]
     rendered: dict[str, str] = json.loads(subprocess.run(command, cwd=copy, capture_output=True, check=True).stdout)
     return rendered
+
+
+def _file(language: str) -> str:
+    return f"shared/locale/{language}/LC_MESSAGES/careloop.po"
 
 
 def _apply(change: str, copy: Path) -> None:
@@ -182,7 +188,7 @@ def test_what_is_no_longer_as_the_code_has_it_is_told(portuguese: dict[str, str]
     wording.write_text(written.replace("Thank you from {practice}", "Thanks from {practice}"), "utf-8")
     code, said = make_catalogues(copy, "--check")
     assert code == 1
-    assert "es/LC_MESSAGES/careloop.po is not up to date: run `make catalogues`." in said
+    assert f"{_file('es')} is not up to date: run `make catalogues`." in said
     assert "not translated: 'Thanks from {practice}'" in said
     assert "the code has no such text any more; delete its lines: 'Thank you from {practice}'" in said
     wording.write_text(written, "utf-8")

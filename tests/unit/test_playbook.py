@@ -33,7 +33,7 @@ def test_what_is_not_known_leaves_no_gap():
     )
     assert "reach us at" not in filled
     assert "Dear" not in filled
-    assert filled.startswith("thank you")
+    assert filled.startswith("Thank you")
 
 
 def test_braces_that_mean_nothing_stay():
