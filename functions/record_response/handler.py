@@ -11,7 +11,7 @@ from shared.domain.score import classify, parse_score
 from shared.domain.settings import is_within
 from shared.domain.survey import Answer, reactions_to
 from shared.locale import moment
-from shared.observability import count, entry_point, log
+from shared.observability import entry_point, log
 from shared.storage import answers
 from shared.storage.answers import OpenSurvey, Outcome
 from shared.storage.lexicon import lexicon
@@ -30,7 +30,6 @@ def handler(
     token = parse_token(token_in(event)) or NO_TOKEN
     if event["httpMethod"] == "POST":
         return _submit(event, token, now())
-    count("PagesShown")  # mail scanners open every link: a count, and nothing else, comes of it
     return _show(event, token, now())
 
 

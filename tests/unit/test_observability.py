@@ -29,22 +29,22 @@ def test_what_is_not_on_the_list_is_refused_and_not_written(say, capsys):
 
 
 def test_a_metric_is_in_the_format_that_cloudwatch_reads_from_logs(capsys):
-    count("PagesShown")
+    count("MessagesDue")
     count("MessagesFailed", 3)
     shown, failed = lines(capsys)
     (directive,) = shown["_aws"]["CloudWatchMetrics"]
     assert directive == {
         "Namespace": "Careloop/careloop",
         "Dimensions": [[]],
-        "Metrics": [{"Name": "PagesShown", "Unit": "Count"}],
+        "Metrics": [{"Name": "MessagesDue", "Unit": "Count"}],
     }
     assert isinstance(shown["_aws"]["Timestamp"], int)
-    assert (shown["PagesShown"], failed["MessagesFailed"]) == (1, 3)
+    assert (shown["MessagesDue"], failed["MessagesFailed"]) == (1, 3)
 
 
 def test_new_code_that_still_has_the_variables_of_the_release_before_counts_all_the_same(capsys, monkeypatch):
     monkeypatch.delenv("METRICS_NAMESPACE")
-    count("PagesShown")
+    count("MessagesDue")
     (shown,) = lines(capsys)
     assert shown["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Careloop"
 
