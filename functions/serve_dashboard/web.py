@@ -109,7 +109,7 @@ class Response:
 def read_request(event: dict[str, Any], now: datetime, mailer: Mailer | None = None) -> Request:
     """The gateway's event as a request, without the form that it may carry."""
     # Not `path`: a domain of the practice's own may have a prefix there.
-    # As the browser wrote it: the gateway decodes what stands in a query, and nothing in a path. (The local stack does.)
+    # As the browser wrote it: the gateway decodes what stands in a query, and nothing in a path; the local stack does.
     path = "/" + quote(str((event.get("pathParameters") or {}).get("proxy") or ""), safe=_IN_PATHS, errors="replace")
     headers = _headers(event)
     variables = event["stageVariables"]
