@@ -146,13 +146,14 @@ def test_a_weak_package_of_node_is_named(npm_asks) -> None:
     assert found == ["caniemail * (npm/package-lock.json): high, made up: caniemail"]
 
 
-def test_weaknesses_fail_the_audit(npm_asks, monkeypatch, capsys) -> None:
-    [pin, *_] = pins_of([REQUIREMENTS / "runtime.txt"])
-    with a_source(OLD_DJANGO, OLD_MINIMIST, pin) as source:
+def test_weaknesses_fail_the_audit(npm_asks, monkeypatch, capsys, tmp_path) -> None:
+    (tmp_path / "runtime.txt").write_text("six==1.17.0\n")
+    monkeypatch.setattr(audit, "REQUIREMENTS", tmp_path)
+    with a_source(OLD_DJANGO, OLD_MINIMIST, ("six", "1.17.0")) as source:
         npm_asks(source.url)
         monkeypatch.setattr(sys, "argv", ["audit", "--osv-url", source.url])
         assert audit.main() == 1
-    assert f"MADE-UP-{pin[0]}" in capsys.readouterr().out
+    assert capsys.readouterr().out == "six 1.17.0 (runtime.txt): MADE-UP-six, mended in 9999\n"
 
 
 def test_a_source_that_knows_nothing_is_not_believed(npm_asks) -> None:
