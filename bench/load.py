@@ -86,6 +86,7 @@ def _mails(stack: Stack) -> list[Figure]:
     with mail_stub(rate=1000, seconds_a_mail=0.03) as mails:
         make_due(stack, MESSAGES)
         result: Sent = send_all(stack, mails, MESSAGES, KILLS, senders=2, say=_say)
+        had_left = mails.mails - result.states["sent"]
     what = (
         f"{MESSAGES:,} mails due at once, {result.runs} runs, {result.kills} killed: {result.states['sent']:,} sent,"
         f" {result.states['unknown']:,} in doubt, of {result.calling_at_kills:,} that were in hand at a kill."
@@ -99,7 +100,7 @@ def _mails(stack: Stack) -> list[Figure]:
             result.states["unknown"] / max(1, result.kills),
             "mails",
             "absolute",
-            note="Most had left: the provider's events say so, and then they count as sent.",
+            note=f"{had_left:,} of them had left: the provider's events say so, and then they count as sent.",
         ),
         Figure(f"{name}: rate", what, MESSAGES / result.seconds, "mails a second", "absolute"),
     ]
