@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.storage import surveys as surveys_
+from shared.storage import surveys as stored_surveys
 from shared.storage.models import SurveyItem
 from tests.faults.invariants import hold, i3, told
 from tests.faults.practice import Practice, Request, aws_error, failing, refusing
@@ -172,10 +172,10 @@ def test_fault_17_three_then_nine_leaves_the_alert_and_counts_the_nine(practice:
 def test_fault_10_what_was_done_meanwhile_does_not_become_owed_again(practice: Practice) -> None:
     """The same record is handled twice at once; the slower one settles what it read."""
     survey = answered(practice, 0, 2)
-    slow = surveys_.get(survey)
+    slow = stored_surveys.get(survey)
     assert slow
     practice.alert()
-    assert not surveys_.settle_reaction(slow, "alert")
+    assert not stored_surveys.settle_reaction(slow, "alert")
     assert [item for item in practice.evidence().tables["Surveys"] if "pending_reaction" in item] == []
     practice.rest()
     hold(practice.evidence())
