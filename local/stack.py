@@ -265,13 +265,13 @@ def deploy(
 ) -> Stack:
     """Deploy a template under a name, as `sam deploy` does: today's, or the one given; over what is there, or anew."""
     template = template or load_template()
-    _leave_out_what_the_emulator_cannot_ask(template, endpoint)
+    leave_out_what_the_emulator_cannot_ask(template, endpoint)
     if iam:
         _leave_out_what_the_emulator_cannot_judge(template)
     return _deploy(endpoint, name, template, parameters, update=update)
 
 
-def _leave_out_what_the_emulator_cannot_ask(template: dict[str, Any], endpoint: str) -> None:
+def leave_out_what_the_emulator_cannot_ask(template: dict[str, Any], endpoint: str) -> None:
     """Its sign-in pages are at its own address and know no second factor; some kinds of resources it knows not."""
     resources = template["Resources"]
     resources["StaffApi"]["Properties"]["Variables"]["sign_in_url"] = endpoint
