@@ -1,11 +1,13 @@
 """Faults 23 and 24: what may happen to a file."""
 
 import io
+import itertools
 import zipfile
 from datetime import timedelta
 
 import pytest
 
+from shared.storage import patients
 from tests.faults.invariants import i7
 from tests.handlers.exports import (
     COURSE,
@@ -14,9 +16,11 @@ from tests.handlers.exports import (
     VISITS,
     Bucket,
     Function,
+    at_writes,
     dump,
     event,
     file_of,
+    restore,
     run,
     send,
     upload,
@@ -121,3 +125,27 @@ def test_fault_24_what_is_no_table_is_refused_whole_with_a_reason(bucket: Bucket
     assert {name: items for name, items in dump().items() if name != "Settings"} == {
         name: items for name, items in before.items() if name != "Settings"
     }
+
+
+def test_fault_22_an_opt_out_during_an_import_stays(bucket: Bucket) -> None:
+    """It comes before any write of an import that has read the patient without it."""
+    person = "p1,Ada,Okafor,{},north"
+    for number in itertools.count(1):
+        restore({name: [] for name in dump()})
+        send(bucket, file_of(person.format("old@example.com"), header=PATIENTS))
+        met: list[int] = []
+
+        def opt_out(write: int, phase: str, number: int = number, met: list[int] = met) -> None:
+            if (write, phase) == (number, "before"):
+                met.append(write)
+                assert patients.opt_out("p1")
+
+        with at_writes(opt_out):
+            send(bucket, file_of(person.format("new@example.com"), header=PATIENTS), days=1)
+        patient = patients.get("p1")
+        assert patient
+        assert patient.email == "new@example.com"
+        if not met:
+            break
+        assert patient.opted_out
+    assert number > 2
