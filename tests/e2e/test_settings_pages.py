@@ -11,6 +11,7 @@ PAGES = (
     "/settings/practice/asking",
     "/settings/practice/alerts",
     "/settings/practice/goals",
+    "/settings/sending",
     "/settings/clinics",
     "/settings/wording/es",
     "/settings/playbook",
