@@ -138,12 +138,12 @@ def up(
     return stack
 
 
-def update(state: Path, parameters: Mapping[str, str] | None = None, *, iam: bool = False) -> Stack:
+def update(state: Path, parameters: Mapping[str, str] | None = None) -> Stack:
     """Deploy today's template and code over the stack that is up, whichever release's template it was made of."""
     former = read_stack(state)
     own = {"PublicBaseUrl": former.public_url, "DashboardBaseUrl": former.dashboard_url}
     wanted = {**PRESET, **own, **(parameters or {})}
-    stack = deploy(former.endpoint_url, former.stack_name, wanted, iam=iam, update=True)
+    stack = deploy(former.endpoint_url, former.stack_name, wanted, update=True)
     stack.staff.extend(former.staff)
     _describe(stack, state)
     return stack

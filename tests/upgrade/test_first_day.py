@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import PRESET, Stack, deploy, down, leave_out_what_the_emulator_cannot_ask, up
+from local.stack import PRESET, Stack, StackFailed, deploy, down, leave_out_what_the_emulator_cannot_ask, up
 from local.template import ROOT, events, functions, load_template
 from tests.integration.practice import ADMIN, Practice, at, evaluation, eventually, someone
 
@@ -52,6 +52,13 @@ def test_what_happens_in_the_trial_stays_there(stacks):
     assert first.send(at("2026-03-02", "16:00"))["due"] == 0
     assert second.send(at("2026-03-02", "16:00"))["sent"] == 1
     assert [len(practice.items("SurveysTable")) for practice in (first, second)] == [0, 1]
+
+
+def test_a_name_of_ones_own_without_a_certificate_is_refused_in_words(stacks):
+    first, _ = stacks
+    own = {"PublicBaseUrl": first.public_url, "DashboardBaseUrl": first.dashboard_url}
+    with pytest.raises(StackFailed, match="A domain name of your own needs CertificateArn"):
+        deploy(first.endpoint_url, "careloop-named", {**PRESET, **own, "PatientDomainName": "care.example.com"})
 
 
 def test_each_counts_in_a_namespace_of_its_own(stacks):
