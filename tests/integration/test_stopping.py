@@ -118,3 +118,19 @@ def test_an_event_of_a_mail_ends_the_wait_for_news_and_its_bounce_counts_once(pr
         "the complaint, which came last, is counted",
     )
     assert bounced() == before + 1
+
+
+def test_an_owner_switches_sending_off_and_on(practice, stack):
+    person = someone()
+    practice.export([person], [evaluation(person, at("2026-03-02"))])
+    owner = HttpBrowser(stack)
+    owner.sign_in(somebody(stack))
+    assert owner.post("/settings/sending", {"paused_at": "", "turn": "off"}).status == 303
+    paused_at = state(practice)["paused_at"]
+    try:
+        assert set(practice.send(AFTERNOON)["deferred"]) == {"paused"}
+        assert "sending is switched off" in owner.get("/").body
+    finally:
+        assert owner.post("/settings/sending", {"paused_at": paused_at, "turn": "on"}).status == 303
+    practice.send(AFTERNOON)
+    assert practice.kinds(person) == ["survey"]
