@@ -1,12 +1,13 @@
 """A browser for the tests: whatever Chromium is here, else Playwright's own, else Debian's, else one clear error."""
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from local import debian
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC_APPS = ("Google Chrome", "Chromium")
@@ -91,15 +92,7 @@ def _install_playwrights() -> None:
 
 
 def _install_debians() -> None:
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        return
-    print("Installing Debian's chromium …", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-    if subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0:
-        return
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
-    subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=False)
+    debian.install("chromium")
 
 
 def main() -> int:

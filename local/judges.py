@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local import debian
+
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ROOT / "requirements" / "npm"
 HOME = ROOT / ".venvs" / "judges" / "npm"
@@ -36,8 +38,8 @@ def node() -> Path:
 def install() -> None:
     """Make sure that all judges are here."""
     _install_packages()
-    if not shutil.which("spamassassin"):
-        _install_debians()
+    if not shutil.which("spamassassin") and not debian.install("spamassassin"):
+        print("SpamAssassin is not here: the tests that ask it are skipped. Install it to run them.", flush=True)
 
 
 def _install_packages() -> None:
@@ -56,19 +58,6 @@ def _install_packages() -> None:
         print("npm could not install what requirements/npm lists: the tests that ask it are skipped.", flush=True)
         return
     (HOME / "ready").touch()
-
-
-def _install_debians() -> None:
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        print("SpamAssassin is not here: the tests that ask it are skipped. Install it to run them.", flush=True)
-        return
-    print("Installing Debian's spamassassin …", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "spamassassin"]
-    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0:
-        return
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
 def main() -> int:
