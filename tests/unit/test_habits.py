@@ -33,7 +33,7 @@ def test_the_workflow_runs_what_a_change_must_pass_with_the_oldest_and_the_newes
     assert "matrix:\n        python: ['3.11', '3.13']" in (ROOT / ".github/workflows/ci.yml").read_text().replace(
         '"', "'"
     )
-    assert runs[-1]["env"] == {"PYTHON": "python${{ matrix.python }}"}
+    assert runs[-1]["env"] == {"PYTHON": "python${{ matrix.python }}", "EVERY_JUDGE": "yes"}
 
 
 def test_a_workflow_asks_every_week_what_is_known_against_the_pins() -> None:
