@@ -76,3 +76,11 @@ def test_a_hold_and_an_opt_out_can_be_taken_back_by_the_staff():
     assert (stored().hold, stored().opted_out) == (False, False)
     patients.hold("nobody", on=True)
     assert patients.get("nobody") is None
+
+
+def test_an_import_that_read_the_patient_before_an_opt_out_does_not_undo_it():
+    add("p1", "Ada", "Okafor")
+    seen = stored()
+    assert patients.opt_out("p1")
+    assert patients.put_record(a_patient(first_name="Adah", uploaded_at=MONDAY_NOON + timedelta(days=1)), seen)
+    assert (stored().first_name, stored().opted_out) == ("Adah", True)
