@@ -46,6 +46,42 @@ CASES = {
     "CLINICAL_LEADS": "",
 }
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "asking": {
+        "TOUCHPOINTS": ["discharge"],
+        "TOUCHPOINTS.visit": "12",
+        "SURVEY_DELAY_HOURS": "5",
+        "SEND_FROM": "09:30",
+        "SEND_UNTIL": "19:30",
+        "SEND_DAYS": ["Tue"],
+        "PAUSE_DAYS": "21",
+        "REMINDER_AFTER_DAYS": "5",
+        "MAX_SENDS_PER_DAY": "100",
+    },
+    "reviews": {
+        "REVIEW_INVITATIONS": "off",
+        "REVIEW_DELAY_HOURS": "47",
+        "REVIEW_LINKS": "Yelp=https://yelp.example.com/riverside",
+    },
+    "alerts": {
+        "ADMIN_ADDRESSES": "another@riverside.example.com",
+        "PASSIVE_ALERTS": "off",
+        "ALERT_DETAIL": "full",
+        "PROMISE_CONTACT": "false",
+    },
+    "cases": {
+        "RESPONSE_HOURS": "16",
+        "BUSINESS_FROM": "09:00",
+        "BUSINESS_UNTIL": "17:00",
+        "BUSINESS_DAYS": ["Mon", "Tue", "Wed"],
+        "CASES_FOR_PASSIVES": "true",
+        "ESCALATE_TO": "boss@riverside.example.com",
+        "CLINICAL_LEADS": "lead@riverside.example.com",
+    },
+    "goals": {"GOAL": "80", "BENCHMARK": "70, 80, 90", "VISIT_VALUE": "95"},
+}
+"""Every field of every section, each other than the parameters say."""
+
 
 @pytest.fixture
 def owner() -> Client:
@@ -66,6 +102,17 @@ def test_what_is_saved_counts_and_the_rest_stays_the_parameters(owner):
     assert (chosen.pause, chosen.window.days) == (timedelta(days=21), frozenset({0, 2}))
     assert chosen.reminder_after == timedelta(days=3)
     assert settings.chosen_texts() == {"PAUSE_DAYS": "21", "SEND_DAYS": "Mon,Wed"}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_field_that_is_saved_changes_what_the_functions_go_by(owner, section):
+    assert save(owner, section, OTHERWISE[section]).status == 303
+    saved = settings.chosen_texts()
+    assert saved.keys() == {choice.name for choice in SECTIONS[section].choices}
+    for name, text in saved.items():
+        client().put_item(TableName="Settings", Item={"scope": {"S": "practice"}, name: {"S": text}})
+        kept.forget(settings.PRACTICE)
+        assert settings.practice() != parameters(), name
 
 
 def test_a_warm_function_follows_within_a_minute(owner, monkeypatch: pytest.MonkeyPatch):
