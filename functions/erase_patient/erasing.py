@@ -11,6 +11,7 @@ from functions.erase_patient.pattern import pattern_of
 from shared.domain.clock import format_instant
 from shared.domain.erasure import Erasure, Traces, Why, traces_of
 from shared.domain.identity import address_key
+from shared.domain.intake import folder_of
 from shared.hash_key import hash_key
 from shared.storage import erasures, patients, removal, surveys
 
@@ -105,7 +106,7 @@ def _remove_objects(erasure: Erasure, traces: Traces, invocation: Invocation) ->
     pattern = pattern_of(traces)
     for key, found in invocation.intake.search(pattern, after=erasure.searched):
         if found.removed:
-            place = f"objects_{key.partition('/')[0]}"
+            place = f"objects_{folder_of(key)}"
             erasures.note_removed(erasure.reference, place, found.removed, invocation.now())
         waiting += found.waiting
         if not invocation.has_time():

@@ -50,6 +50,8 @@ def handler(
     states = [_guarded(reference, invocation) for reference in wanted]
     counted = {state: states.count(state) for state in ("erased", "in_progress", "failed")}
     log("run_finished", run="erase_patient", count=counted["erased"], failed=counted["failed"])
+    if "time" in event:
+        invocation.intake.remove_misplaced(now())
     if counted["failed"]:
         raise ErasingFailed
     return counted

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 from functions.erase_patient.pattern import LONGEST
-from shared.domain.intake import ERASED, INCOMING, PREVIEW, REJECTED, REPORTS, UNFINISHED, name_of
+from shared.domain.intake import ERASED, FOLDERS, READ, REPORTS, UNFINISHED, name_of
 
-SEARCHED = (INCOMING, PREVIEW, REJECTED, REPORTS, UNFINISHED)
+KEPT = timedelta(days=30)  # as long as the bucket keeps what lies in its folders
 _READ = 8 * 1024 * 1024
 _CANNOT_BE_READ = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and spreadsheets, gzip, old spreadsheets
 
@@ -31,15 +32,20 @@ class Bucket:
     name: str
 
     def search(self, pattern: re.Pattern[bytes], after: str = "") -> Iterator[tuple[str, Found]]:
-        """Remove every version that matches, object by object in the order of their keys."""
-        for prefix in sorted(SEARCHED):
-            if after >= prefix and not after.startswith(prefix):
-                continue
-            start = {"KeyMarker": after} if after.startswith(prefix) else {}
-            pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix, **start)
-            listed = (version for page in pages for version in page.get("Versions", ()))
-            for key, versions in groupby(listed, key=lambda version: str(version["Key"])):
+        """Remove every version that matches, wherever it lies, object by object in the order of their keys."""
+        start = {"KeyMarker": after} if after else {}
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, **start)
+        listed = (version for page in pages for version in page.get("Versions", ()))
+        for key, versions in groupby(listed, key=lambda version: str(version["Key"])):
+            if not key.startswith(ERASED):
                 yield key, self._treat(key, list(versions), pattern)
+
+    def remove_misplaced(self, now: datetime) -> int:
+        """Remove what has lain for 30 days where no file belongs: no rule of S3's can leave out the marks."""
+        old = [version for version in self._misplaced() if now - version["LastModified"] > KEPT]
+        for version in old:
+            self.s3.delete_object(Bucket=self.name, Key=version["Key"], VersionId=version["VersionId"])
+        return len(old)
 
     def put_mark(self, reference: str, proof: bytes) -> None:
         """Let no restored backup bring back who has this reference."""
@@ -53,6 +59,16 @@ class Bucket:
             key.removeprefix(ERASED): json.loads(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
             for key in keys
         }
+
+    def _misplaced(self) -> Iterator[dict[str, Any]]:
+        """Every version outside the folders."""
+        lists = self.s3.get_paginator("list_object_versions")
+        for top in lists.paginate(Bucket=self.name, Delimiter="/"):
+            yield from top.get("Versions", ())
+            for folder in (each["Prefix"] for each in top.get("CommonPrefixes", ())):
+                if folder not in FOLDERS:
+                    for page in lists.paginate(Bucket=self.name, Prefix=folder):
+                        yield from page.get("Versions", ())
 
     def _treat(self, key: str, versions: list[dict[str, Any]], pattern: re.Pattern[bytes]) -> Found:
         removed = waiting = 0
@@ -83,7 +99,7 @@ class Bucket:
         """Whether an import still needs it: what has no report yet was not taken in."""
         if key.startswith(UNFINISHED):
             return True
-        if not key.startswith((INCOMING, PREVIEW)) or key.endswith("/"):
+        if not key.startswith(READ) or key.endswith("/"):
             return False
         try:
             report = self.s3.get_object(Bucket=self.name, Key=f"{REPORTS}{name_of(key)}.json")

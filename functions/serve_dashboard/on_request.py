@@ -30,6 +30,8 @@ PLACES = {
     "objects_rejected": "Files of refused rows",
     "objects_reports": "Reports on files",
     "objects_unfinished": "Notes of imports",
+    "objects_settings": "Files of settings",
+    "objects_elsewhere": "Files where none belong",
 }
 
 

@@ -19,10 +19,25 @@ REPORTS, REJECTED, ERASED = "reports/", "rejected/", "erased/"
 """Where reports and refused rows are put; and one object for each patient who must not come back."""
 
 
+READ = (INCOMING, SETTINGS, PREVIEW)
+FOLDERS = (*READ, UNFINISHED, REPORTS, REJECTED, ERASED)
+"""What is read of the bucket, and all that it holds unless somebody puts a file where none belongs."""
+
+ELSEWHERE = "elsewhere/"
+"""Stands for every other place: whoever made it may have named it after a patient."""
+
+
 def name_of(key: str) -> str:
     """The name under which the reports on an uploaded file stand; no two files have the same."""
+    if not key.startswith(FOLDERS):
+        return ELSEWHERE + key
     within = key.removeprefix(INCOMING)
-    return key if within.startswith((INCOMING, SETTINGS, PREVIEW)) else within
+    return key if within.startswith((*READ, ELSEWHERE)) else within
+
+
+def folder_of(key: str) -> str:
+    """The folder of the bucket, without its slash; `elsewhere` for all that are none of ours."""
+    return next((folder for folder in FOLDERS if key.startswith(folder)), ELSEWHERE).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,41 @@ def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(bucket):
     has_none_of(IDS, [*tables(), *objects()])
 
 
+@pytest.mark.parametrize("key", ["x.csv", "Incoming/x.csv", f"{canary.LAST}/x.csv", "settings/x.csv", "zzz/x.csv"])
+def test_wherever_in_the_bucket_a_file_lies_it_is_found(bucket, key):
+    upload(bucket, key, file_of(PERSON, header=PATIENTS))
+    if key.startswith("settings/"):
+        run(bucket, key)
+    reference = erase()
+    has_none_of(IDS, [*tables(), *objects()])
+    found = erasures.find(reference)
+    assert found
+    assert found.removed["objects_settings" if key.startswith("settings/") else "objects_elsewhere"] == 1
+    has_none_of(IDS, [("proof", bucket.read(f"erased/{reference}").decode())])
+
+
+def test_the_marks_themselves_are_never_searched(bucket):
+    bucket.s3.put_object(Bucket="intake", Key="erased/another", Body=b'{"by": "%b"}' % canary.LAST.encode())
+    erase()
+    assert bucket.read("erased/another")
+
+
+def test_what_lies_where_no_file_belongs_is_removed_after_thirty_days_and_nothing_else(bucket):
+    ours = objects_of(bucket)
+    for key in ("x.csv", "x.csv", "Incoming/x.csv"):
+        upload(bucket, key, file_of(PERSON, header=PATIENTS))
+    put_at = bucket.s3.head_object(Bucket="intake", Key="x.csv")["LastModified"]
+    look(put_at + timedelta(days=29))
+    assert objects_of(bucket) - ours == {"x.csv", "Incoming/x.csv"}
+    look(put_at + timedelta(days=31))
+    assert objects_of(bucket) == ours
+    assert not [where for where, _ in objects() if where.endswith("x.csv")]
+
+
+def objects_of(bucket: Bucket) -> set[str]:
+    return set(bucket.listed())
+
+
 # They do not come back.
 
 

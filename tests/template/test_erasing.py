@@ -4,6 +4,7 @@ from typing import Any
 
 from local.template import load_template
 from shared.domain.erasure import LONGEST_RUN
+from shared.domain.intake import ERASED, FOLDERS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 PATIENTS = {"Fn::GetAtt": ["PatientsTable", "Arn"]}
@@ -52,6 +53,23 @@ def test_the_marks_never_expire() -> None:
         if "ExpirationInDays" in rule:
             assert rule["Prefix"]
             assert not "erased/".startswith(rule["Prefix"])
+
+
+def test_everything_else_that_the_bucket_has_a_folder_for_expires() -> None:
+    rules = RESOURCES["IntakeBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule}
+    assert expiring == set(FOLDERS) - {ERASED}
+    others = [rule for rule in rules if rule.get("Prefix") not in expiring]
+    assert [rule["Id"] for rule in others] == ["broken-uploads"]
+
+
+def test_it_may_search_the_whole_bucket_and_delete_every_version_but_those_of_the_marks() -> None:
+    of_versions = [each for each in statements("ErasePatientRole") if "s3:DeleteObjectVersion" in each["Action"]]
+    assert [(each["Effect"], each["Resource"]["Fn::Sub"]) for each in of_versions] == [
+        ("Allow", "${IntakeBucket.Arn}/*"),
+        ("Deny", "${IntakeBucket.Arn}/erased/*"),
+    ]
+    assert "s3:GetObjectVersion" in of_versions[0]["Action"]
 
 
 def test_no_function_outlives_the_wait_for_the_last_look() -> None:

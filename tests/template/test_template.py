@@ -454,7 +454,8 @@ def test_the_intake_bucket_is_private_encrypted_and_forgets() -> None:
         for rule in bucket["LifecycleConfiguration"]["Rules"]
         if "Prefix" in rule
     }
-    assert expiring == {f"{prefix}/": 30 for prefix in ("incoming", "reports", "rejected", "preview", "unfinished")}
+    folders = ("incoming", "settings", "preview", "reports", "rejected", "unfinished")
+    assert expiring == {f"{folder}/": 30 for folder in folders}
     (statement,) = RESOURCES["IntakeBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
