@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from functions.import_visits.checkpoint import unfinished
 from functions.import_visits.importing import Invocation, import_object
+from functions.import_visits.sweeping import left_lying, report_misplaced
 from functions.import_visits.upload import Upload
 from shared.config import setting
 from shared.observability import entry_point, log
@@ -44,9 +44,10 @@ def handler(
     """
     s3, again = s3 or client("s3"), again or (lambda event: _invoke(context, event))
     if "time" in event:
-        left = list(unfinished(s3, setting("INTAKE_BUCKET")))
+        left = left_lying(s3, setting("INTAKE_BUCKET"), now())
         for key in left:
             again(_created(setting("INTAKE_BUCKET"), key))
+        report_misplaced(s3, setting("INTAKE_BUCKET"))
         return {"files": [], "unfinished": len(left)}
     reports = []
     with ThreadPoolExecutor(workers) as pool:

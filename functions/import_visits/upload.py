@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import IO, Any
 
 from functions.import_visits.records import FileRefused
-from shared.domain.intake import ERASED, INCOMING, PREVIEW, REJECTED, REPORTS, SETTINGS, UNFINISHED, name_of
+from shared.domain.intake import ERASED, PREVIEW, READ, REJECTED, REPORTS, UNFINISHED, name_of
 
 MAX_FILE_BYTES = 1024**3  # the file, its rows laid out and those refused share the function's 4 GB of disk
 
@@ -41,7 +41,7 @@ class Upload:
     @property
     def is_file(self) -> bool:
         """Whether it is ours to read: neither a folder's mark nor one of our own reports."""
-        return self.key.startswith((INCOMING, SETTINGS, PREVIEW)) and not self.key.endswith("/")
+        return self.key.startswith(READ) and not self.key.endswith("/")
 
     @property
     def is_preview(self) -> bool:

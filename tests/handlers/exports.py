@@ -18,7 +18,7 @@ from functions.import_visits.handler import handler
 from shared.domain.clock import parse_instant
 from shared.domain.message import Message, MessageKind
 from shared.domain.survey import Survey
-from shared.storage import messages, models, settings, surveys
+from shared.storage import kept, messages, models, settings, surveys
 from tests.fakes import FakeContext
 
 FIRST_UPLOAD = datetime(2026, 3, 20, 3, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ class Bucket:
         return self.s3.delete_object(**request)
 
     def get_paginator(self, operation: str) -> Any:
-        return self.s3.get_paginator(operation)
+        return Lists(self, operation) if operation == "list_objects_v2" else self.s3.get_paginator(operation)
 
     def read(self, key: str) -> bytes:
         found: bytes = self.s3.get_object(Bucket=os.environ["INTAKE_BUCKET"], Key=key)["Body"].read()
@@ -59,6 +59,20 @@ class Bucket:
     def listed(self) -> list[str]:
         listed = self.s3.list_objects_v2(Bucket=os.environ["INTAKE_BUCKET"])
         return [item["Key"] for item in listed.get("Contents", ())]
+
+
+@dataclass
+class Lists:
+    """The pages of a list, with the moments that a test says."""
+
+    bucket: Bucket
+    operation: str
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        for page in self.bucket.s3.get_paginator(self.operation).paginate(**request):
+            for item in page.get("Contents", ()):
+                item["LastModified"] = self.bucket.uploaded.get(item["Key"], item["LastModified"])
+            yield page
 
 
 @dataclass
@@ -181,6 +195,7 @@ def restore(state: dict[str, list[Any]]) -> None:
             tables.delete_item(TableName=name, Key={key: item[key] for key in keys})
         for item in items:
             tables.put_item(TableName=name, Item=item)
+    kept.forget()
 
 
 def surveys_of(patient_id: str = "p1") -> dict[str, Survey]:
