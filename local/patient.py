@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.stack import STATE, Stack, StackFailed, read_stack
-from shared.domain.erasure import WHYS, Why, traces_of
+from shared.domain.erasure import WHYS, StillBeingErased, Why, traces_of
 
 ERASE = "ErasePatientFunction"
 TABLES = (
@@ -167,7 +167,7 @@ def main() -> int:
         else:
             let_in(place, arguments.number, by, now)
             print("The next import brings the patient back.")
-    except (NobodyThere, StackFailed, BotoCoreError, ClientError) as failure:
+    except (NobodyThere, StillBeingErased, StackFailed, BotoCoreError, ClientError) as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0

@@ -14,6 +14,15 @@ LONGEST_RUN = timedelta(minutes=16)
 """No function lives longer: whatever read of a patient before this has been written, and can be found."""
 
 
+class StillBeingErased(Exception):
+    """Who is being erased cannot be let in again: what is left of them would stay. The message says when they can."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The patient is still being erased. Settings → Erased patients shows when it has ended: let them in then."
+        )
+
+
 class Why(StrEnum):
     """Why a patient is erased; never words of people, which may name somebody."""
 

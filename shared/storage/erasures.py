@@ -13,7 +13,7 @@ from typing import Any
 from shared.config import setting
 from shared.domain import identity
 from shared.domain.clock import format_instant, parse_instant
-from shared.domain.erasure import Erasure, Traces, Why
+from shared.domain.erasure import Erasure, StillBeingErased, Traces, Why
 from shared.hash_key import hash_key
 from shared.storage.dynamodb import client
 
@@ -138,13 +138,23 @@ def finish(erasure: Erasure, at: datetime) -> None:
 
 
 def lift(patient_id: str, by: str, at: datetime) -> Erasure | None:
-    """Let imports bring the patient back, with the opt-out they had; None if they were never erased."""
+    """Let imports bring the patient back, with the opt-out they had; None if they were never erased.
+
+    Raises StillBeingErased as long as something may be left: without the row nothing would remove it.
+    """
     ref = reference(patient_id)
     erasure = find(ref)
     if erasure is None:
         return None
-    client().put_item(TableName=setting("ACTIVITY_TABLE"), Item=_entry("erasure_lifted", ref, at, by))
-    client().delete_item(TableName=setting("PATIENTS_TABLE"), Key=_key(ref))
+    unless_begun = {"ConditionExpression": "attribute_not_exists(traces)"}
+    delete = {"TableName": setting("PATIENTS_TABLE"), "Key": _key(ref), **unless_begun}
+    audit = {"TableName": setting("ACTIVITY_TABLE"), "Item": _entry("erasure_lifted", ref, at, by)}
+    try:
+        client().transact_write_items(TransactItems=[{"Delete": delete}, {"Put": audit}])
+    except client().exceptions.TransactionCanceledException as refusal:
+        if refusal.response["CancellationReasons"][0]["Code"] != "ConditionalCheckFailed":
+            raise
+        raise StillBeingErased from None
     return erasure
 
 

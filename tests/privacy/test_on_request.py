@@ -170,6 +170,20 @@ def test_who_returns_is_let_in_again_on_purpose_with_their_opt_out(place, bucket
         command.let_in(place, "n1", "olive", NOW)
 
 
+def test_nobody_is_let_in_while_something_of_them_may_be_left(place, monkeypatch, capsys):
+    reference = command.erase(place, canary.PATIENT_ID, Why.PATIENT, "olive", NOW)
+    monkeypatch.setattr(command, "here", lambda: place)
+    monkeypatch.setattr("sys.argv", ["patient", canary.PATIENT_ID, "--returns"])
+    assert command.main() == 1
+    assert "The patient is still being erased." in capsys.readouterr().err
+    erasure = erasures.find(reference)
+    assert erasure
+    assert erasure.traces
+    assert boto3.client("s3").get_object(Bucket="intake", Key=f"erased/{reference}")
+    assert look(NOW + LONGEST_RUN)["erased"] == 1
+    assert command.main() == 0
+
+
 def test_the_makefile_offers_it():
     text = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
     assert re.search(r"^patient:.*## ", text, re.MULTILINE)
