@@ -43,7 +43,7 @@ def handler(
     try:
         capped = partial(_capped, limits, now)
         part = told(event) if number_of(event) else share_out(event, capped(), start or partial(_start, context))
-        watch = Watch(now)
+        watch = Watch(now, part.limits.rate if part.limits else 1)
         watch.begin()
         sender = Sender(
             as_of=as_of,

@@ -30,6 +30,7 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     deferred: Counter[str] = field(default_factory=Counter)
+    may_have_left: int = 0  # of the mails that this run itself set out to send
 
     def add(self, result: Result, times: int = 1) -> None:
         """Count one result."""
@@ -61,7 +62,7 @@ def send_due(
 ) -> Tally:
     """Decide about every due message of the part and send what may be sent; each is looked at once.
 
-    `why_stop` is asked just before each mail, with how many were sent by then: the reason to send none, or nothing.
+    `why_stop` is asked just before each mail, with how many may leave at most: the reason to send none, or nothing.
     What is left when the run has to stop is not even read: there may be very much of it.
 
     Every thread has ended when this returns or raises: a frozen environment must not thaw hours later and send.
@@ -82,7 +83,8 @@ def send_due(
         while len(running) > until:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                tally.add(future.result())
+                tally.add(result := future.result())
+                tally.may_have_left += _may_have_left(result)
             hands.settle(len(done))
             stop = stop or _why_refused(tally, sender)
 
@@ -92,7 +94,8 @@ def send_due(
             stop = stop or (used_up if left == 0 else "")
             decision = decide(situation, sender.as_of, sender.now()) if situation and not stop else None
             if decision and decision.verdict is Verdict.SEND:
-                stop = why_stop(tally.outcomes["sent"])
+                remaining = len(due) - number
+                stop = why_stop(remaining if left is None else min(left, remaining))
             if stop:
                 tally.add(Result("deferred", stop), times=len(due) - number)
                 break
@@ -193,6 +196,11 @@ def _why_refused(tally: Tally, sender: Sender) -> str:
     if tally.deferred["quota"]:
         return "quota"
     return "throttled" if sender.pace.is_refused else ""
+
+
+def _may_have_left(result: Result) -> bool:
+    """Whether the sender handed the mail over, as far as it can tell: who failed or was overtaken may have done so."""
+    return result.outcome in ("sent", "unknown") or result.reason in ("error", "in_progress")
 
 
 def _guarded(step: Callable[..., Result], *arguments: Any) -> Result:

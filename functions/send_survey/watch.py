@@ -1,7 +1,7 @@
 """Stopping in time: how the practice's mail fares, looked at when a run starts and once a minute within it."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from functions.send_survey.run import Tally
 from shared.domain.sending_health import Refusal, SendingState, is_silent, why_stop
@@ -11,46 +11,60 @@ from shared.storage.settings import practice
 
 PAUSED = "paused"
 LOOK_EVERY = timedelta(minutes=1)
+FEWEST_AT_ONCE = 10  # mails counted with one write; more where more than these leave in a second
 
 
 class Watch:
-    """What one run knows of it, for one thread. What a killed run sent in its last minute stays uncounted."""
+    """What one run knows of it, for one thread.
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    Mails are counted before they leave, a second's at once, and what did not leave is taken back when the run ends: of
+    a run that is killed no mail stays uncounted, and a second's too many may be counted.
+    """
+
+    def __init__(self, now: Callable[[], datetime], rate: float = 1) -> None:
         self._now = now
+        self._at_once = max(FEWEST_AT_ONCE, int(rate))
         self._state = SendingState()
         self._reason = ""
         self._looked_at = now()
-        self._counted = 0
+        self._to_leave = 0  # counted, and not handed over by now
+        self._counted = 0  # by this run, on the UTC day on which it last counted
+        self._counted_at = now()
+        self._counted_before = 0  # by this run, on the days before that
         self._expects_news = False
         self._silent_since: datetime | None = None  # if it was this run that began to expect news
 
     def begin(self) -> None:
         """Look for the first time, and say so while sending is stopped or no news of earlier mail has come in."""
-        self._look(0)
+        self._look()
         if is_silent(self._state.silent_since, self._now()):
             count("NoDeliveryEvents")
             warn("no_delivery_events")
 
-    def why_stop(self, sent: int) -> str:
-        """Asked before each mail: the reason for which nothing more may leave, or nothing, and then news is expected.
+    def why_stop(self, remaining: int) -> str:
+        """Asked before each mail: the reason for which nothing more may leave, or nothing, and then it is counted.
 
-        `sent` is how many mails this run has sent by now. News is expected before the first one leaves, so that no
-        event can come before its expectation.
+        `remaining` is how many may leave at most, this one among them. News is expected before the first one leaves, so
+        that no event can come before its expectation.
         """
         if not self._reason and self._now() - self._looked_at >= LOOK_EVERY:
-            self._look(sent)
+            self._look()
         if self._reason:
             return self._reason
         if not self._expects_news:
             moment = self._now()
             self._silent_since = moment if sending_health.expect_news(moment) else None
             self._expects_news = True
+        if not self._to_leave:
+            self._to_leave = min(self._at_once, remaining)
+            self._count(self._to_leave)
+        self._to_leave -= 1
         return ""
 
     def end(self, tally: Tally, *, may_send: bool) -> None:
-        """Count what was sent, and note whether Amazon SES took mail; `may_send` is what it says of the account."""
-        self._count(tally.outcomes["sent"])
+        """Take back what did not leave, and note whether SES took mail; `may_send` is what it says of the account."""
+        surplus = self._counted_before + self._counted - tally.may_have_left
+        sending_health.count(self._counted_at, sent=-min(surplus, self._counted))
         if self._silent_since and not tally.outcomes["sent"] and not tally.outcomes["unknown"]:
             sending_health.expect_none(self._silent_since)
         known = self._state.refused.reason if self._state.refused else None
@@ -61,8 +75,7 @@ class Watch:
         elif known is Refusal.ACCOUNT_PAUSED or (known and tally.outcomes["sent"]):
             sending_health.forget_refusal(known)
 
-    def _look(self, sent: int) -> None:
-        self._count(sent)
+    def _look(self) -> None:
         self._looked_at = self._now()
         self._state = sending_health.state()
         if not self._state.stopped:
@@ -75,9 +88,13 @@ class Watch:
             count("SendingStopped")
             warn("sending_stopped", reason=self._reason)
 
-    def _count(self, sent: int) -> None:
-        sending_health.count(self._now(), sent=sent - self._counted)
-        self._counted = sent
+    def _count(self, mails: int) -> None:
+        moment = self._now()
+        sending_health.count(moment, sent=mails)
+        if moment.astimezone(UTC).date() != self._counted_at.astimezone(UTC).date():
+            self._counted_before, self._counted = self._counted_before + self._counted, 0
+        self._counted_at = moment
+        self._counted += mails
 
 
 def _reason(state: SendingState) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.domain.delivery import DeliveryEvent, Kind
-from shared.domain.message import MessageKind, MessageState
+from shared.domain.message import MessageKind
 from shared.observability import count, log, warn
 from shared.storage import activity, addresses, messages, outcomes, patients, sending_health, surveys
 from shared.storage.messages import Recorded
@@ -23,7 +23,7 @@ def track(event: DeliveryEvent, now: datetime) -> bool:
     recorded = messages.record_delivery(event) if event.message_id else None
     if recorded:
         message = outcomes.settle(recorded.message)
-        _count(event, recorded, message.state, now)
+        _count(event, recorded, now)
         if message.kind is not MessageKind.REVIEW and event.kind in (Kind.DELIVERED, Kind.COMPLAINED):
             surveys.mark_delivered(message.survey_id, event.at)
     if event.kind is Kind.COMPLAINED:
@@ -32,11 +32,10 @@ def track(event: DeliveryEvent, now: datetime) -> bool:
     return recorded is not None
 
 
-def _count(event: DeliveryEvent, recorded: Recorded, state: MessageState, now: datetime) -> None:
-    """What the sender could not count: that a mail of unknown outcome left, and what became of those that did."""
+def _count(event: DeliveryEvent, recorded: Recorded, now: datetime) -> None:
+    """What became of the mails that the sender has counted."""
     sending_health.count(
         now,
-        sent=int(recorded.message.state is MessageState.UNKNOWN and state is MessageState.SENT),
         bounced=int(recorded.is_first and event.kind is Kind.BOUNCED),
         complained=int(recorded.is_first and event.kind is Kind.COMPLAINED),
     )

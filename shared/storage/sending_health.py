@@ -32,7 +32,10 @@ _COUNTS = ("sent", "bounced", "complained")
 
 
 def count(now: datetime, *, sent: int = 0, bounced: int = 0, complained: int = 0) -> None:
-    """Add to what became of mails to patients; a mail is counted as bounced, or as complained of, once at most."""
+    """Add to what became of mails to patients; a mail is counted as bounced, or as complained of, once at most.
+
+    Mails are counted as sent before they leave; a negative number takes back those that did not.
+    """
     added = {"sent": sent, "bounced": bounced, "complained": complained}
     added = {name: number for name, number in added.items() if number}
     if added:
@@ -57,7 +60,7 @@ def recent_fates(now: datetime, resumed: Resumed | None) -> Fates:
 
 
 def sent_on(now: datetime) -> int:
-    """How many mails to patients have left on the UTC day, as far as runs have counted them."""
+    """How many mails to patients have left on the UTC day or are about to; none that left is missing."""
     return _fates(_get(_day(now.astimezone(UTC).date()))).sent
 
 

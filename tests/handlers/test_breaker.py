@@ -1,5 +1,6 @@
 """The run stops itself before bounces cost the practice its account, loses nothing, and notices missing news."""
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from shared.domain.clock import format_instant
 from shared.domain.message import MessageState
 from shared.domain.sending_health import Fates, Refusal, Refused, StopReason
 from shared.domain.staff import Role, Staff
-from shared.mail.mailer import Mail, MailOutcomeUnknown, MailThrottled, SendingStopped
+from shared.mail.mailer import Mail, MailOutcomeUnknown, MailRefused, MailThrottled, SendingStopped
 from shared.storage import messages, patients, sending_health, surveys
 from tests.builders import MONDAY_NOON, a_message, a_patient, a_survey
 from tests.fakes import FakeContext, FakeMailer
@@ -161,6 +162,59 @@ def test_each_mail_is_counted_as_sent_once(a):
     assert sending_health.recent_fates(WALL, None) == Fates(sent=3)
 
 
+def killed(mailer: FakeMailer, after: int) -> Any:
+    """The environment dies with the run once so many mails have left: nothing that the run still does has effect."""
+
+    def die(_: Mail) -> None:
+        if len(mailer.sent) == after:
+            raise SystemExit
+
+    return die
+
+
+def test_mails_of_a_killed_run_stay_counted(a):
+    a.due(20)
+    a.mailer.fails = killed(a.mailer, 12)
+    with pytest.raises(SystemExit):
+        a.run()
+    assert 12 <= sending_health.sent_on(WALL) <= 20
+
+
+def test_mails_are_counted_before_they_leave_and_with_few_writes(a, monkeypatch: pytest.MonkeyPatch):
+    a.due(20)
+    counted: list[int] = []
+    count = sending_health.count
+
+    def note(moment: datetime, **fates: int) -> None:
+        counted.append(fates["sent"])
+        count(moment, **fates)
+
+    def look(_: Mail) -> None:
+        assert sum(counted) > len(a.mailer.sent)
+
+    monkeypatch.setattr(sending_health, "count", note)
+    a.mailer.fails = look
+    assert a.run()["sent"] == 20
+    assert counted == [10, 10, 0]
+
+
+def test_what_did_not_leave_is_taken_back_from_the_day_it_was_counted_on(a):
+    a.due(12)
+    refused = set[str]()
+
+    def refuse_before_midnight(mail: Mail) -> None:
+        if len(a.mailer.sent) == 2 and len(refused) < 4:
+            refused.add(mail.to[0])
+            a.clock.moment = WALL + timedelta(days=1)
+            raise MailRefused
+
+    a.mailer.fails = refuse_before_midnight
+    result = a.run()
+    assert (result["sent"], result["failed"]) == (8, 4)
+    # Ten were counted before midnight, two after it: the new day is not credited with the old one's.
+    assert [sending_health.sent_on(WALL + timedelta(days=day)) for day in (0, 1)] == [10, 0]
+
+
 def test_after_resuming_counting_starts_anew(a):
     a.due(2)
     sending_health.count(WALL, sent=20, bounced=10)
@@ -261,6 +315,20 @@ def test_what_is_over_the_days_cap_waits_for_the_next_day_and_is_told(a, capsys)
     a.clock.pass_(days=1)
     assert a.run()["sent"] == 2
     assert len({mail.to for mail in a.mailer.sent}) == 5
+
+
+def test_the_cap_holds_however_many_runs_are_killed(a, choose):
+    choose(MAX_SENDS_PER_DAY="12")
+    a.due(20)
+    for _ in range(2):
+        a.mailer.fails = killed(a.mailer, len(a.mailer.sent) + 8)
+        with contextlib.suppress(SystemExit):
+            a.run()
+        a.clock.pass_(minutes=2)
+    a.mailer.fails = None
+    assert a.run()["deferred"]["daily_cap"]
+    assert len(a.mailer.sent) > 8
+    assert len(a.mailer.sent) <= 12
 
 
 @pytest.mark.usefixtures("at_most_three")
@@ -468,11 +536,11 @@ def test_a_full_mailbox_a_delay_and_a_bounce_of_the_staff_count_for_nothing(a):
     assert sending_health.recent_fates(WALL, None) == Fates(sent=1)
 
 
-def test_a_mail_of_unknown_outcome_counts_as_sent_once_an_event_says_so(a):
+def test_a_mail_of_unknown_outcome_counts_as_sent_and_no_second_time_once_an_event_says_so(a):
     a.due(1)
     a.mailer = raising(MailOutcomeUnknown())
     a.run()
-    assert sending_health.recent_fates(WALL, None) == Fates()
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=1)
     for type_ in ("Send", "Delivery", "Delivery"):
         an_event(a, type_)
     assert a.states() == [MessageState.SENT]
