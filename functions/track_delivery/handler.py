@@ -19,4 +19,4 @@ def handler(
     and ends in the queue of failed events.
     """
     happened = parse_event(event)
-    return {"kind": happened.kind, "known": track(happened, now())}
+    return {"kind": happened.kind, "known": track(happened)}

@@ -1,7 +1,5 @@
 """What one delivery event means for the address, the message, the survey and the patient."""
 
-from datetime import datetime
-
 from shared.domain.delivery import DeliveryEvent, Kind
 from shared.domain.message import MessageKind
 from shared.observability import count, log, warn
@@ -9,7 +7,7 @@ from shared.storage import activity, addresses, messages, outcomes, patients, se
 from shared.storage.messages import Recorded
 
 
-def track(event: DeliveryEvent, now: datetime) -> bool:
+def track(event: DeliveryEvent) -> bool:
     """Mark the address at once, then settle the message; False if the event is of no message that is there.
 
     Each step is done again when the event comes again, so that a crash in between loses none, but for the counts by
@@ -23,7 +21,7 @@ def track(event: DeliveryEvent, now: datetime) -> bool:
     recorded = messages.record_delivery(event) if event.message_id else None
     if recorded:
         message = outcomes.settle(recorded.message)
-        _count(event, recorded, now)
+        _count(event, recorded)
         if message.kind is not MessageKind.REVIEW and event.kind in (Kind.DELIVERED, Kind.COMPLAINED):
             surveys.mark_delivered(message.survey_id, event.at)
     if event.kind is Kind.COMPLAINED:
@@ -32,13 +30,17 @@ def track(event: DeliveryEvent, now: datetime) -> bool:
     return recorded is not None
 
 
-def _count(event: DeliveryEvent, recorded: Recorded, now: datetime) -> None:
-    """What became of the mails that the sender has counted."""
-    sending_health.count(
-        now,
-        bounced=int(recorded.is_first and event.kind is Kind.BOUNCED),
-        complained=int(recorded.is_first and event.kind is Kind.COMPLAINED),
-    )
+def _count(event: DeliveryEvent, recorded: Recorded) -> None:
+    """What became of a mail, on the day it was sent: whoever let sending go on has looked into those before."""
+    if not recorded.is_first or event.kind not in (Kind.BOUNCED, Kind.COMPLAINED):
+        return
+    resumed = sending_health.state().resumed
+    if resumed is None or event.sent_at >= resumed.at:
+        sending_health.count(
+            event.sent_at,
+            bounced=int(event.kind is Kind.BOUNCED),
+            complained=int(event.kind is Kind.COMPLAINED),
+        )
 
 
 def _mark_address(event: DeliveryEvent) -> None:

@@ -527,6 +527,36 @@ def test_a_bounce_or_complaint_that_is_told_twice_counts_once(a):
     assert sending_health.recent_fates(WALL, None) == Fates(sent=1, bounced=1, complained=1)
 
 
+@pytest.mark.parametrize(("days", "hours"), [(0, 2), (1, 0)], ids=["on the same day", "a day later"])
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [("Bounce", {"bounce_type": "Permanent", "bounce_status": "5.1.1"}), ("Complaint", {"complaint_type": "abuse"})],
+)
+def test_news_of_mails_that_left_before_sending_was_resumed_stops_nothing(a, days, hours, type_, fields):
+    a.due(11)
+    a.limits = Limits(4, 10)
+    a.run()
+    assert sending_health.stop(StopReason.BOUNCES, Fates(sent=10), None, WALL)
+    a.clock.pass_(days=days, hours=hours)
+    assert resume(a.clock())
+    for mail in a.mailer.sent:
+        an_event(a, type_, mail.tags["survey_id"][0], **fields)
+    assert a.run()["sent"] == 1
+    an_event(a, type_, a.mailer.sent[-1].tags["survey_id"][0], **fields, sent_at=format_instant(a.clock()))
+    resumed = sending_health.state().resumed
+    fates = sending_health.recent_fates(a.clock(), resumed)
+    assert (fates.bounced, fates.complained) == ((1, 0) if type_ == "Bounce" else (0, 1))
+
+
+def test_a_bounce_counts_on_the_day_on_which_its_mail_left(a):
+    a.due(1)
+    a.run()
+    a.clock.pass_(days=14)
+    bounce(a)
+    assert sending_health.recent_fates(a.clock(), None) == Fates()
+    assert sending_health.recent_fates(WALL, None) == Fates(sent=1, bounced=1)
+
+
 def test_a_full_mailbox_a_delay_and_a_bounce_of_the_staff_count_for_nothing(a):
     a.due(1)
     a.run()
