@@ -18,5 +18,5 @@ def handler(
     `event` is what the template's rule keeps of SES's: ids, types, status and times. One that cannot be read raises
     and ends in the queue of failed events.
     """
-    happened = parse_event(event)
+    happened = parse_event(event, now())
     return {"kind": happened.kind, "known": track(happened)}

@@ -84,11 +84,12 @@ _ON_A_LIST = {"Suppressed", "OnAccountSuppressionList"}
 _NO_COMPLAINT = {"not-spam", "auth-failure"}  # taken out of the spam folder; a machine's report on signatures
 
 
-def parse_event(fields: Mapping[str, object]) -> DeliveryEvent:
+def parse_event(fields: Mapping[str, object], now: datetime) -> DeliveryEvent:
     """Read what the template's rule keeps of an SES event.
 
-    What the event does not have comes as an empty text. A type that is not known, a moment or an SES id that cannot be
-    read is a ValueError; a tag that cannot be one of ours counts as missing.
+    What the event does not have comes as an empty text. A type that is not known or a moment that cannot be read is a
+    ValueError, but that a bounce or complaint without its moment counts as of now: the address must be spared all the
+    same. A tag that cannot be one of ours counts as missing.
     """
     kind = _KINDS.get(_text(fields, "type"))
     if kind is None:
@@ -102,10 +103,11 @@ def parse_event(fields: Mapping[str, object]) -> DeliveryEvent:
             kind = Kind.UNDELIVERED
     elif kind is Kind.COMPLAINED and _text(fields, "complaint_type") in _NO_COMPLAINT:
         kind = Kind.DELIVERED
+    otherwise = now if kind in (Kind.BOUNCED, Kind.COMPLAINED) else None
     return DeliveryEvent(
         kind=kind,
-        at=parse_instant(_text(fields, "at")),
-        sent_at=parse_instant(_text(fields, "sent_at")),
+        at=_moment(fields, "at", otherwise),
+        sent_at=_moment(fields, "sent_at", otherwise),
         ses_id=_tag(fields, "ses_id"),
         message_id=_tag(fields, "message_id"),
         survey_id=_tag(fields, "survey_id"),
@@ -153,6 +155,15 @@ def _status(text: str) -> str:
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name, "")
     return value.strip() if isinstance(value, str) else ""
+
+
+def _moment(fields: Mapping[str, object], name: str, otherwise: datetime | None) -> datetime:
+    try:
+        return parse_instant(_text(fields, name))
+    except ValueError:
+        if otherwise is None:
+            raise
+        return otherwise
 
 
 def _tag(fields: Mapping[str, object], name: str, pattern: re.Pattern[str] = _ID) -> str:

@@ -59,9 +59,9 @@ def run(as_of: datetime = AS_OF, mailer: Any = None, now: datetime | None = None
 def told(type_: str, at: datetime = LATER, message_id: str = MESSAGE, tags: Any = None, **differences: Any) -> Any:
     """Have the function hear of an event; SES took the mail half a minute before."""
     own = {"message_id": message_id, "survey_id": SURVEY, "recipient": address_key(hash_key(), TO)}
-    sent_at = differences.pop("sent_at", AS_OF)
+    sent_at, unreadable = differences.pop("sent_at", AS_OF), differences.pop("unreadable", "")
     event = an_event(type_, own if tags is None else tags, at, sent_at=sent_at, to=TO, **differences)
-    return handler(event, FakeContext())
+    return handler({**event, **({unreadable: "yesterday"} if unreadable else {})}, FakeContext())
 
 
 def message(message_id: str = MESSAGE) -> Message:
@@ -133,6 +133,13 @@ class TestAMailThatWasSent:
         assert address() == (False, False)
         run(AS_OF + timedelta(days=3), mailer)
         assert len(mailer.sent) == 1
+
+    @pytest.mark.parametrize("name", ["at", "sent_at"])
+    @pytest.mark.parametrize(("type_", "flags"), [("Bounce", (True, False)), ("Complaint", (False, True))])
+    def test_an_address_is_spared_though_the_events_moment_cannot_be_read(self, name, type_, flags):
+        run()
+        told(type_, **{"status": "5.1.1"} if type_ == "Bounce" else {}, unreadable=name)
+        assert address() == flags
 
     def test_a_complaint_ends_all_mail_to_the_patient_at_whatever_address(self, mailer):
         run()
@@ -378,7 +385,7 @@ class TestAnEventThatComesEarly:
     ):
         run()
         told("Complaint")
-        bounce = parse_event(an_event("Bounce", {"message_id": MESSAGE}, LATER))
+        bounce = parse_event(an_event("Bounce", {"message_id": MESSAGE}, LATER), LATER)
         update, firsts = messages._update_item, list[bool]()
 
         def note() -> None:

@@ -14,6 +14,7 @@ from tests.builders import MONDAY_NOON
 from tests.ses_events import RULE, an_event
 
 SURVEY = "a" * 26
+LATER = MONDAY_NOON + timedelta(hours=1)
 TAGS = {"message_id": f"{SURVEY}-survey", "survey_id": SURVEY, "recipient": "b" * 26}
 PERMANENT, TRANSIENT, UNDETERMINED = (
     ("Permanent", "General"),
@@ -23,7 +24,7 @@ PERMANENT, TRANSIENT, UNDETERMINED = (
 
 
 def read(type_: str, tags: dict[str, str] | None = None, **differences: Any) -> DeliveryEvent:
-    return parse_event(an_event(type_, TAGS if tags is None else tags, MONDAY_NOON, **differences))
+    return parse_event(an_event(type_, TAGS if tags is None else tags, MONDAY_NOON, **differences), LATER)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,15 @@ def test_what_cannot_be_one_of_our_tags_counts_as_missing(name, value):
 def test_an_event_without_type_or_time_is_refused(broken, value):
     told = an_event("Delivery", TAGS, MONDAY_NOON)
     with pytest.raises(ValueError, match=r"SES event|not an instant"):
-        parse_event({**told, broken: value})
+        parse_event({**told, broken: value}, LATER)
+
+
+@pytest.mark.parametrize("type_", ["Bounce", "Complaint"])
+@pytest.mark.parametrize("broken", ["at", "sent_at"])
+def test_a_bounce_or_complaint_without_its_moment_counts_as_of_now(type_, broken):
+    event = parse_event({**an_event(type_, TAGS, MONDAY_NOON), broken: "yesterday"}, LATER)
+    assert getattr(event, broken) == LATER
+    assert event.kind in (Kind.BOUNCED, Kind.COMPLAINED)
 
 
 def test_what_says_more_outranks_what_says_less():
