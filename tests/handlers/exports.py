@@ -46,7 +46,7 @@ class Bucket:
         return self.s3.delete_object(**request)
 
     def get_paginator(self, operation: str) -> Any:
-        return Lists(self, operation) if operation == "list_objects_v2" else self.s3.get_paginator(operation)
+        return Lists(self, operation)
 
     def read(self, key: str) -> bytes:
         found: bytes = self.s3.get_object(Bucket=os.environ["INTAKE_BUCKET"], Key=key)["Body"].read()
@@ -70,7 +70,7 @@ class Lists:
 
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         for page in self.bucket.s3.get_paginator(self.operation).paginate(**request):
-            for item in page.get("Contents", ()):
+            for item in (*page.get("Contents", ()), *(each for each in page.get("Versions", ()) if each["IsLatest"])):
                 item["LastModified"] = self.bucket.uploaded.get(item["Key"], item["LastModified"])
             yield page
 

@@ -6,16 +6,18 @@ from datetime import timedelta
 import pytest
 
 from functions.erase_patient.handler import handler as erase_patient
+from functions.erase_patient.intake_objects import Bucket as Intake
+from functions.erase_patient.pattern import pattern_of
 from functions.import_visits.records import ErasedMeanwhile
 from shared.domain.aggregate import contribution
-from shared.domain.erasure import LONGEST_RUN
+from shared.domain.erasure import LONGEST_RUN, Traces, Why
 from shared.domain.identity import address_key
 from shared.domain.message import MessageKind
 from shared.hash_key import hash_key
 from shared.storage import addresses, erasures, messages, patients, removal, surveys, visits
 from tests.builders import a_message, a_patient, a_survey, a_visit
 from tests.fakes import FakeContext
-from tests.handlers.answering import answer, survey_id
+from tests.handlers.answering import answer, sent, survey_id
 from tests.handlers.care import merged
 from tests.handlers.exports import Bucket, Killed, at_writes, dying_at, file_of, restore, run, send, upload
 from tests.privacy import canary, life
@@ -156,6 +158,60 @@ def test_a_file_that_is_not_taken_in_yet_waits_for_its_import(bucket):
     assert look(NOW + 2 * LONGEST_RUN)["erased"] == 1
     has_none_of(IDS, [*tables(), *objects()])
     assert "v77" in visits.of_patient("n1").visits
+
+
+def test_a_file_that_is_uploaded_again_waits_for_its_import_again(bucket):
+    def search() -> tuple[int, int]:
+        of_patient = pattern_of(Traces((canary.PATIENT_ID,)))
+        found = dict(Intake(bucket, "intake").search(of_patient))["incoming/again.csv"]
+        return found.removed, found.waiting
+
+    send(bucket, file_of(PERSON, header=PATIENTS), "again.csv")
+    at = bucket.uploaded["incoming/again.csv"] + timedelta(hours=1)
+    bucket.uploaded["reports/again.csv.json"] = at
+    upload(bucket, "incoming/again.csv", file_of(PERSON, header=PATIENTS), at + timedelta(seconds=1))
+    assert search() == (1, 1)  # the version of which the report is
+    assert bucket.read("incoming/again.csv")
+    bucket.uploaded["reports/again.csv.json"] = at + timedelta(seconds=1)
+    assert search() == (1, 0)
+
+
+def test_a_patient_who_stands_where_two_parts_of_a_large_file_meet_is_found(bucket):
+    part = 8 * 1024 * 1024
+    first = canary.PATIENT_ID[:4].encode()
+    body = b"\n" * (part - len(first)) + canary.PATIENT_ID.encode() + b"\n"
+    assert body[:part].endswith(first)
+    bucket.s3.put_object(Bucket="intake", Key="rejected/large.csv", Body=body)
+    found = dict(Intake(bucket, "intake").search(pattern_of(Traces((canary.PATIENT_ID,)))))
+    assert found["rejected/large.csv"].removed == 1
+
+
+def test_asked_again_for_one_who_is_back_it_waits_again_for_all_that_runs_beside_it(bucket):
+    reference = erase()
+    back = NOW + timedelta(days=1)
+    erasures.request(Traces((canary.PATIENT_ID,)), Why.PATIENT, "Robin Reyes", back, opted_out=True)
+    found = erasures.find(reference)
+    assert found
+    assert found.finished_at is None
+    assert look(back, erase=reference)["in_progress"] == 1  # though it found nothing
+    assert look(back + LONGEST_RUN, erase=reference)["erased"] == 1
+
+
+@pytest.mark.parametrize("was_answered", [True, False])
+def test_an_answer_that_is_counted_while_its_survey_is_removed_is_among_the_figures(bucket, was_answered):
+    survey = sent(survey_id(3), patient_id="n1", case_id="c9")
+    if was_answered:
+        answer(survey, 9)
+        life.count()
+
+    def change_and_count(number: int, phase: str) -> None:
+        if (number, phase) == (1, "before"):
+            answer(survey, 2)
+            life.count()
+
+    with at_writes(change_and_count):
+        assert removal.survey(survey) == 1
+    assert [facts.score for facts in removal.figures()] == [2]
 
 
 def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(bucket):
