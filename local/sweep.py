@@ -23,11 +23,12 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sweep:
-    """One function's look at what it owes, and what it returned in words."""
+    """One function's look at what it owes, and what it returned in words; `run` names its lock, if it has one."""
 
     title: str
     function: str
     in_words: Callable[[Any], Iterator[str]]
+    run: str = ""
 
 
 def _imports(result: Mapping[str, int]) -> Iterator[str]:
@@ -88,9 +89,9 @@ SWEEPS = (
     Sweep("Erasures", "ErasePatientFunction", _erasures),
     Sweep("Alerts", "AlertStaffFunction", _alerts),
     Sweep("Review requests", "RequestReviewFunction", _reviews),
-    Sweep("Mail to patients", "SendSurveyFunction", _mail),
-    Sweep("Daily digest", "SendDigestFunction", _digest),
-    Sweep("Late cases", "EscalateCasesFunction", _cases),
+    Sweep("Mail to patients", "SendSurveyFunction", _mail, "send_survey"),
+    Sweep("Daily digest", "SendDigestFunction", _digest, "send_digest"),
+    Sweep("Late cases", "EscalateCasesFunction", _cases, "escalate_cases"),
     Sweep("Scores", "AggregateScoresFunction", _scores),
 )
 """In the order in which one may bring work for the next."""
@@ -108,7 +109,8 @@ def sweep(stack: Deployed, now: datetime, show: Show) -> bool:
         show(each.title)
         try:
             result = stack.run(each.function, {"time": format_instant(now)})
-            for line in list(each.in_words(result)) or ["nothing was left behind"]:
+            held = list(_held(stack, each.run, now)) if each.run else []
+            for line in held or list(each.in_words(result)) or ["nothing was left behind"]:
                 show(f"  {line}")
         except FunctionFailed as failure:
             is_well = False
@@ -117,6 +119,15 @@ def sweep(stack: Deployed, now: datetime, show: Show) -> bool:
         show(f"\n{_count(failed, 'record')} in the queue of failed events: read them for the cause, then empty it.")
         show("What they name was looked for above, but for delivery events: those they hold whole.")
     return is_well
+
+
+def _held(stack: Deployed, run: str, now: datetime) -> Iterator[str]:
+    """That another run, maybe a dead one's, has the lock: then ours looked at nothing."""
+    key = {"scope": {"S": f"run#{run}"}}
+    row = stack.client("dynamodb").get_item(TableName=stack.names["SettingsTable"], Key=key, ConsistentRead=True)
+    until = row.get("Item", {}).get("held_until", {}).get("S", "")
+    if until >= format_instant(now):
+        yield f"nothing was looked at: another run, or one that died, holds the lock until {until}: sweep again then"
 
 
 def _failed_events(stack: Deployed) -> int:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+import functions.alerts.escalate_cases.handler as escalate_cases
+import functions.alerts.send_digest.handler as send_digest
+import functions.send_survey.senders as send_survey
 from local.deployed import Deployed
 from local.sweep import NOTHING_OWED, SWEEPS, sweep
 from local.template import functions, load_template
@@ -27,7 +30,8 @@ NOTHING: dict[str, Any] = {
 class FakeAws:
     """Functions that return what they are told to, or fail, and a queue with so many messages."""
 
-    def __init__(self, failed_events: int = 0, **returned: Any) -> None:
+    def __init__(self, failed_events: int = 0, held: dict[str, str] | None = None, **returned: Any) -> None:
+        self.held = held or {}
         self.failed_events = failed_events
         self.returned = {**NOTHING, **returned}
         self.asked: list[tuple[str, Any]] = []
@@ -35,7 +39,7 @@ class FakeAws:
     @property
     def stack(self) -> Deployed:
         """The stack in it, with the template's names."""
-        return Deployed(lambda _: self, {name: name for name in (*NOTHING, "FailedEvents")})
+        return Deployed(lambda _: self, {name: name for name in (*NOTHING, "FailedEvents", "SettingsTable")})
 
     def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 (boto3's)
         """As Lambda answers."""
@@ -43,6 +47,11 @@ class FakeAws:
         returned = self.returned[FunctionName]
         answer = {"Payload": io.BytesIO(json.dumps(returned).encode())}
         return {**answer, "FunctionError": "Unhandled"} if "errorMessage" in returned else answer
+
+    def get_item(self, Key: Any, **_: Any) -> Any:  # noqa: N803 (boto3's)
+        """As DynamoDB answers."""
+        until = self.held.get(Key["scope"]["S"])
+        return {"Item": {**Key, "held_until": {"S": until}}} if until else {}
 
     def get_queue_attributes(self, **_: Any) -> Any:
         """As SQS answers."""
@@ -102,6 +111,19 @@ def test_what_was_found_and_done_is_said_in_plain_words():
 
 def test_where_nothing_was_left_behind_that_is_said():
     assert told(FakeAws())[1].count("nothing was left behind") == len(SWEEPS) - 1  # the digest has words of its own
+
+
+@pytest.mark.parametrize(
+    "run", [send_survey.RUN, send_digest.RUN, escalate_cases.RUN], ids=["mail", "daily digest", "late cases"]
+)
+def test_a_lock_that_a_killed_run_left_is_said_and_until_when(run):
+    _, words = told(FakeAws(held={f"run#{run}": "2026-03-02T20:00:50Z"}))
+    assert words.count("holds the lock until 2026-03-02T20:00:50Z: sweep again then") == 1
+    assert words.count("nothing was left behind") + words.count("nothing by now") < len(SWEEPS)
+
+
+def test_a_lock_that_ran_out_keeps_nobody_waiting():
+    assert "sweep again" not in told(FakeAws(held={f"run#{send_survey.RUN}": "2026-03-02T19:59:59Z"}))[1]
 
 
 def test_one_that_fails_keeps_none_of_the_others_waiting():
