@@ -61,6 +61,16 @@ def test_a_file_whose_report_has_expired_is_not_imported_again(bucket):
     assert sweep(bucket, FIRST_UPLOAD + timedelta(days=29)) == []
 
 
+def test_a_file_whose_import_has_begun_is_asked_for_once(bucket):
+    upload(bucket, "incoming/a.csv", PERSON)
+    note = b'{"key": "incoming/a.csv", "version": "another", "attempts": 1, "began_at": "2026-03-20T03:00:00Z", '
+    note += b'"phase": 5, "part": "", "rows": 0, "refused": 0, "state": {}}'
+    bucket.s3.put_object(Bucket=os.environ["INTAKE_BUCKET"], Key="unfinished/a.csv.json", Body=note)
+    function = Function(bucket, Clock(LATER))
+    function({"time": "2026-03-20T03:15:00Z"})
+    assert function.asked_again == [event("incoming/a.csv")]
+
+
 def test_a_folder_s_mark_is_no_file(bucket):
     upload(bucket, "incoming/2026/", b"")
     upload(bucket, "Incoming/2026/", b"")
