@@ -100,7 +100,7 @@ ON_TABLES: dict[str, dict[str, str]] = {
 }
 BEYOND_TABLES = {
     "AlertStaffFunction": {"mail"},
-    "ErasePatientFunction": {"secret", "list exports", "read exports"},
+    "ErasePatientFunction": {"secret", "list exports", "read exports", "read beside folders", "delete versions"},
     "EscalateCasesFunction": {"mail"},
     "ImportVisitsFunction": {"secret", "list exports", "read exports", "write reports"},
     "SendDigestFunction": {"mail"},
@@ -131,9 +131,16 @@ ATTEMPTS: dict[str, Callable[[Client, dict[str, str]], object]] = {
     "mail": lambda client, at: client("sesv2").send_email(Content={}),
     "secret": lambda client, at: client("secretsmanager").get_secret_value(SecretId=at["HashKey"]),
     "read exports": lambda client, at: client("s3").get_object(Bucket=at["IntakeBucket"], Key="incoming/none.csv"),
+    "read beside folders": lambda client, at: client("s3").get_object(Bucket=at["IntakeBucket"], Key="none.csv"),
     "write exports": lambda client, at: client("s3").put_object(Bucket=at["IntakeBucket"], Key="incoming/none.csv"),
     "write reports": lambda client, at: client("s3").put_object(Bucket=at["IntakeBucket"], Key="reports/none.json"),
     "delete exports": lambda client, at: client("s3").delete_object(Bucket=at["IntakeBucket"], Key="incoming/none.csv"),
+    "delete versions": lambda client, at: client("s3").delete_object(
+        Bucket=at["IntakeBucket"], Key="none.csv", VersionId="null"
+    ),
+    "delete marks": lambda client, at: client("s3").delete_object(
+        Bucket=at["IntakeBucket"], Key="erased/none", VersionId="null"
+    ),
     "list exports": lambda client, at: client("s3").list_objects_v2(Bucket=at["IntakeBucket"], MaxKeys=1),
     "staff": lambda client, at: client("cognito-idp").list_users(UserPoolId=at["StaffPool"], Limit=1),
     "failures": lambda client, at: client("sqs").receive_message(QueueUrl=at["FailedEvents"]),
