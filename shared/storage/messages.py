@@ -167,6 +167,11 @@ def claim(claim: Claim) -> bool:
                     MessageItem.state.set(MessageState.CLAIMED),
                     MessageItem.attempt.set(message.attempt + 1),
                     MessageItem.lease_until.set(claim.now + claim.lease),
+                    # What was rejected before is another mail's fate than that of the one which leaves now.
+                    MessageItem.delivery.remove(),
+                    MessageItem.delivery_at.remove(),
+                    MessageItem.delivery_status.remove(),
+                    MessageItem.delivery_events.remove(),
                 ],
                 condition=(MessageItem.attempt == message.attempt) & _claimable(claim.now),
             )
@@ -340,13 +345,15 @@ def record_delivery(event: DeliveryEvent) -> Recorded | None:
     """Note what became of a message, in whatever state it is and in whatever order events come; None if it is gone.
 
     The state stays: that is for `settle`. An event that comes again is not the first. That a sent message was sent is
-    no news and costs no write. An unknown message goes back into the index of due ones, so that the sender's next run
-    settles it should whoever heard the event die before that.
+    no news and costs no write; nor is it news that SES rejected another mail than the one which left. An unknown
+    message goes back into the index of due ones, so that the sender's next run settles it should whoever heard the
+    event die before that.
     """
     item = MessageItem
     while (known := get(event.message_id)) is not None:
         is_no_news = event.kind is Kind.SENT and known.state is MessageState.SENT
-        if event.kind in known.delivery_events or is_no_news:
+        is_anothers = event.kind is Kind.REJECTED and known.ses_id not in ("", event.ses_id)
+        if event.kind in known.delivery_events or is_no_news or is_anothers:
             return Recorded(known, False)
         changes: list[Action] = [item.delivery_events.add({event.kind})]
         if event.proves_it_left:

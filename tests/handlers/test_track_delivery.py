@@ -138,7 +138,7 @@ class TestAMailThatWasSent:
     @pytest.mark.parametrize(("type_", "flags"), [("Bounce", (True, False)), ("Complaint", (False, True))])
     def test_an_address_is_spared_though_the_events_moment_cannot_be_read(self, name, type_, flags):
         run()
-        told(type_, **{"status": "5.1.1"} if type_ == "Bounce" else {}, unreadable=name)
+        told(type_, unreadable=name)
         assert address() == flags
 
     def test_a_complaint_ends_all_mail_to_the_patient_at_whatever_address(self, mailer):
@@ -167,10 +167,10 @@ class TestAMailThatWasSent:
 
     def test_a_mail_that_ses_threw_away_failed_and_is_neither_counted_as_sent_nor_reminded_of(self, mailer):
         run()
-        told("Reject")
-        told("Send")  # SES tells both
+        told("Reject", ses_id="ses-1")
+        told("Send", ses_id="ses-1")  # SES tells both
         revision = survey().revision
-        told("Reject")
+        told("Reject", ses_id="ses-1")
         assert survey().revision == revision
         assert (message().state, message().reason, message().delivery) == (
             MessageState.FAILED,
@@ -190,7 +190,7 @@ class TestAMailThatWasSent:
     def test_a_reminder_that_ses_threw_away_takes_nothing_from_the_survey(self):
         run()
         run(AS_OF + timedelta(days=3))
-        told("Reject", message_id=f"{SURVEY}-reminder")
+        told("Reject", message_id=f"{SURVEY}-reminder", ses_id="ses-1")
         assert message(f"{SURVEY}-reminder").state is MessageState.FAILED
         assert survey().sent_at == AS_OF
 
@@ -406,6 +406,21 @@ class TestAnEventThatComesEarly:
         told("Reject")
         assert message().state is MessageState.DUE
         assert run(mailer=mailer)["sent"] == 1
+
+    @pytest.mark.parametrize("type_", ["Send", "Delivery"])
+    def test_nor_does_an_earlier_rejection_unmake_the_mail_that_left_after_it(self, type_, mailer):
+        told("Reject", ses_id="ses-0")
+        run(mailer=mailer)
+        told(type_)
+        assert message().state is MessageState.SENT
+        assert message().delivery is (None if type_ == "Send" else Kind.DELIVERED)
+
+    def test_nor_one_of_another_mail_that_comes_late(self, mailer):
+        run(mailer=mailer)
+        told("Reject", ses_id="ses-0")
+        told("Delivery")
+        assert (message().state, message().delivery) == (MessageState.SENT, Kind.DELIVERED)
+        assert survey().sent_at == AS_OF
 
 
 class TestAnEventOfNothing:
