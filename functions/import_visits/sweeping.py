@@ -16,9 +16,9 @@ OVERDUE = timedelta(hours=1)  # S3 has told of every upload by then, and AWS has
 FORGOTTEN = timedelta(days=29)  # a day later the report expires, sometimes before the file
 MOST_OVERDUE = 100  # a sweep: where many files wait in the queue, they are not asked for many times over
 MISPLACED = (
-    f"Not read: no file is, where this one lies. Upload it again, patients and visits under {INCOMING}, clinics and "
-    f"the choices for intake under {SETTINGS}, and what is only to be looked at under {PREVIEW}. This one is deleted "
-    "after 30 days."
+    f"The file was not read: files in this place never are. Upload it again, patients and visits under {INCOMING}, "
+    f"clinics and the choices for intake under {SETTINGS}, and what is only to be looked at under {PREVIEW}. This one "
+    "is deleted after 30 days."
 )
 
 
