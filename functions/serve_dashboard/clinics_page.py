@@ -29,7 +29,7 @@ from shared.domain.settings import (
     parse_zone,
 )
 from shared.domain.staff import Role, Staff
-from shared.storage import changes, settings
+from shared.storage import changes, directory, settings
 from shared.storage.names import name_of
 
 MOST_SHOWN = 200
@@ -87,7 +87,7 @@ _FOR_ALL = (
 def overview(request: Request, staff: Staff) -> Response:
     """The clinics that this person may change."""
     known = {clinic.clinic_id: clinic for clinic in settings.clinics()}
-    ids = sorted({*known, *(staff.clinics if staff.role is Role.CLINIC_ADMIN else ())})
+    ids = sorted(staff.clinics if staff.role is Role.CLINIC_ADMIN else all_ids())
     listed = [known.get(clinic_id, ClinicSettings(clinic_id)) for clinic_id in ids if staff.may_see(clinic_id)]
     shown = [clinic_of(clinic, settings.practice()) for clinic in listed[:MOST_SHOWN]]
     return show(
@@ -132,9 +132,14 @@ def change(request: Request, staff: Staff) -> Response:
     return see_other(request.link(request.path, done="saved" if changed else "nothing"))
 
 
+def all_ids() -> set[str]:
+    """The practice's clinics: those that are set up or named, and those of which a night has counted surveys."""
+    return {clinic.clinic_id for clinic in settings.clinics()} | directory.read().clinics
+
+
 def _clinic_id(request: Request, staff: Staff) -> str:
     clinic_id = request.params["clinic_id"]
-    known = staff.role is Role.CLINIC_ADMIN or clinic_id in {clinic.clinic_id for clinic in settings.clinics()}
+    known = staff.role is Role.CLINIC_ADMIN or clinic_id in all_ids()
     if not known or not staff.may_see(clinic_id):
         raise NotFound
     return clinic_id

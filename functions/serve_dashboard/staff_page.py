@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from functions.serve_dashboard import user_pool
-from functions.serve_dashboard.clinics_page import called
+from functions.serve_dashboard.clinics_page import all_ids, called
 from functions.serve_dashboard.settings_forms import show
 from functions.serve_dashboard.user_pool import NotTaken, Person
 from functions.serve_dashboard.web import BadForm, NotFound, Request, Response, see_other
@@ -148,7 +148,7 @@ def _typed(request: Request, person: Person) -> Person:
 
 def _clinic_ids(person: Person | None = None) -> list[str]:
     own = person.clinics if person else ()
-    return sorted({clinic.clinic_id for clinic in settings.clinics()} | set(own))
+    return sorted(all_ids() | set(own))
 
 
 def _find(request: Request) -> Person:

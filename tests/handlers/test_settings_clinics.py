@@ -10,9 +10,10 @@ from functions.import_visits.records import ClinicRecord
 from functions.import_visits.store_clinics import store_clinic
 from shared.domain.settings import ClinicSettings, is_within, parse_review_links
 from shared.domain.staff import Role
-from shared.storage import changes, kept, settings
+from shared.storage import changes, directory, kept, settings
 from shared.storage.models import SettingsItem
 from shared.storage.names import put_names
+from tests.builders import a_survey
 from tests.handlers.dashboard import NOW, Answer, Client, signed_in
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -174,6 +175,14 @@ def test_a_clinic_admin_reads_of_changes_in_their_clinics_only(owner):
         assert "555-0777" not in admin.get(address).body
     assert "555-0777" not in signed_in(Role.CLINIC_ADMIN).get("/settings").body
     assert "555-0777" not in signed_in(Role.CLINIC_ADMIN).get("/settings/clinics").body
+
+
+def test_a_clinic_that_nobody_named_can_be_set_up_once_a_night_has_counted_it(owner):
+    directory.note([a_survey(clinic_id="C1")], directory.Directory())
+    assert "C1" in owner.get("/settings/clinics").text
+    assert owner.get("/settings/clinics/C1").status == 200
+    assert "C1" not in signed_in(Role.CLINIC_ADMIN, "north").get("/settings/clinics").text
+    assert signed_in(Role.CLINIC_ADMIN, "north").get("/settings/clinics/C1").status == 404
 
 
 def test_a_clinic_that_only_the_exports_name_can_be_set_up(owner):
