@@ -96,7 +96,7 @@ def _of_stop(stopped: Stopped, staff: Staff) -> Trouble:
             when=_local(stopped.since),
             bounced=_count(fates.bounced, "mail"),
             complained=_count(fates.complained, "patient"),
-            sent=_count(fates.sent, "mail"),
+            sent=f"{_count(fates.sent, 'mail')} {'was' if fates.sent == 1 else 'were'}",
             days=WINDOW_DAYS,
             waits=_waits(),
         ),
@@ -109,7 +109,7 @@ def _of_stop(stopped: Stopped, staff: Staff) -> Trouble:
 _STOPPED: dict[StopReason, tuple[str, str, str]] = {
     StopReason.BOUNCES: (
         "Patients get no mail: too many bounced",
-        "Careloop stopped on {when}: {bounced} could not be delivered while {sent} were sent in the last {days} days, "
+        "Careloop stopped on {when}: {bounced} could not be delivered while {sent} sent in the last {days} days, "
         "or since sending was last resumed. Two in a hundred are too many: Amazon SES pauses practices that go on, "
         "and then alerts to you stop as well. {waits}",
         "Find out where those addresses come from: an old list, a wrong column of the export, or typing at the front "
@@ -117,7 +117,7 @@ _STOPPED: dict[StopReason, tuple[str, str, str]] = {
     ),
     StopReason.COMPLAINTS: (
         "Patients get no mail: too many marked it as spam",
-        "Careloop stopped on {when}: {complained} marked a mail as spam while {sent} were sent in the last {days} "
+        "Careloop stopped on {when}: {complained} marked a mail as spam while {sent} sent in the last {days} "
         "days, or since sending was last resumed. One in two thousand is too many: Amazon SES pauses practices that "
         "go on, and then alerts to you stop as well. {waits}",
         "Find out why patients did not expect it: do they hear at their first visit that you will ask, do they know "

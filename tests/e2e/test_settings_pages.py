@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from shared.domain.staff import Role
 from tests.e2e.test_patient import assert_accessible, assert_no_sideways_scrolling
+from tests.integration.practice import someone
 
 PAGES = (
     "/settings",
@@ -17,6 +18,7 @@ PAGES = (
     "/settings/playbook",
     "/settings/themes",
     "/settings/staff",
+    "/settings/erased",
 )
 
 
@@ -25,8 +27,10 @@ def test_every_page_of_settings_is_accessible_at_every_width(practice, open_brow
     page = open_browser(width)
     page.emulate_media(color_scheme=scheme)
     sign_in(page, Role.OWNER)
-    for address in PAGES:
-        page.goto(practice.stack.dashboard_url + address)
+    person = someone()
+    practice.asked(person)
+    for address in (*PAGES, f"/patient/erase?id={person.patient_id}"):
+        assert page.goto(practice.stack.dashboard_url + address).status == 200
         assert_no_sideways_scrolling(page)
         assert_accessible(page, "best-practice")
 

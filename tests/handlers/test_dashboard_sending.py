@@ -47,7 +47,12 @@ def test_too_many_complaints_are_told_in_plain_words():
     stop(StopReason.COMPLAINTS, 900, 0, 3)
     told = signed_in().get("/").text
     assert "Patients get no mail: too many marked it as spam" in told
-    assert "3 patients marked a mail as spam while 900 mails were sent" in told
+    assert "3 patients marked a mail as spam while 900 mails were sent in" in told
+
+
+def test_one_mail_was_sent_and_two_were():
+    stop(StopReason.BOUNCES, 1, 12, 0)
+    assert "12 mails could not be delivered while 1 mail was sent in" in signed_in().get("/").text
 
 
 def test_an_owner_lets_sending_go_on_and_that_is_written_down_like_a_setting():
