@@ -100,7 +100,7 @@ def test_an_alarm_tells_of_events_that_do_not_reach_the_function() -> None:
 def test_an_alarm_tells_of_admins_whom_no_alert_reaches() -> None:
     alarm = RESOURCES["StaffAddressFailsAlarm"]["Properties"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ({"Fn::Sub": "Careloop/${AWS::StackName}"}, "StaffAddressFails")
-    assert "alerts do not reach them" in alarm["AlarmDescription"]
+    assert "alerts do not reach that person" in alarm["AlarmDescription"]
 
 
 def test_whoever_mails_does_so_under_our_set_and_may_use_no_other() -> None:

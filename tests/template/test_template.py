@@ -479,11 +479,11 @@ def test_an_alarm_tells_when_a_function_fails(name: str) -> None:
     assert len(watched) == 1
 
 
-def test_an_alarm_tells_when_a_scheduled_function_never_runs() -> None:
+def test_an_alarm_tells_when_a_scheduled_function_runs_no_more() -> None:
     watched = {
         alarm["Dimensions"][0]["Value"]["Ref"]
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm["MetricName"] == "Invocations" and alarm["TreatMissingData"] == "breaching"
+        if alarm["MetricName"] == "Invocations" and alarm["InsufficientDataActions"] == [{"Ref": "AlarmTopic"}]
     }
     assert watched == {name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2")}
 
