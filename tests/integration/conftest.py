@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.stack import Stack, down, up
+from tests.integration.practice import Practice
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         down(state)
         shutil.rmtree(state)
+
+
+@pytest.fixture(scope="module")
+def practice(stack: Stack) -> Practice:
+    """The practice, seen from outside; bounces and complaints of other files' patients are no reason not to send."""
+    found = Practice(stack)
+    found.forget_bounces()
+    return found

@@ -278,6 +278,14 @@ class Practice:
         counted: dict[str, int] = self.run("AggregateScoresFunction", datetime.now(UTC))
         return counted
 
+    def forget_bounces(self) -> None:
+        """Let sending go on as if nothing had ever bounced: the stack is shared, what stops it is one test's affair."""
+        for item in self.items("SettingsTable"):
+            if item["scope"].startswith("mail#"):
+                self.client("dynamodb").delete_item(
+                    TableName=self.stack.tables["SettingsTable"], Key={"scope": {"S": item["scope"]}}
+                )
+
     # ---- What people get --------------------------------------------------------------------------
 
     def mails(self, address: str) -> list[Mail]:
@@ -386,7 +394,8 @@ class Practice:
         }
 
     def dump(self) -> dict[str, list[str]]:
-        """Everything in every table."""
+        """Everything in every table, once the answers of earlier tests have had their reactions."""
+        self.rest()
         return {
             name: sorted(json.dumps(item, sort_keys=True, default=_comparable) for item in self.items(name))
             for name in self.stack.tables

@@ -5,18 +5,12 @@ from urllib.parse import quote
 
 import pytest
 
-from local.stack import Stack
 from tests.integration.practice import Mail, Practice, someone
 
 GROUPS = ["detractor"] * 7 + ["passive"] * 2 + ["promoter"] * 2
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
 RIGHT_TO_LEFT = "شكرا جزيلا \u202eevil\u202c \u2067abc"
 REVIEWS = "https://reviews.example/riverside"
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 @pytest.fixture(scope="module")

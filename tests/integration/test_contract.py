@@ -4,10 +4,7 @@ import json
 import re
 from datetime import datetime
 
-import pytest
-
-from local.stack import Stack
-from tests.integration.practice import Practice, someone
+from tests.integration.practice import someone
 
 FUNCTIONS = {
     "ImportVisitsFunction",
@@ -63,11 +60,6 @@ NO_DEFAULT = {
     "SchedulesEnabled",
     "PublicBaseUrl",
 }
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def test_every_logical_id_is_in_the_stack(practice):

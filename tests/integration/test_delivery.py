@@ -10,18 +10,12 @@ import pytest
 
 from local import mail_events
 from local.mail_events import configuration_set, ses_event, tags_of, tell
-from local.stack import Stack
 from shared.domain.delivery import EVENT_TYPES, staff_key
 from tests.integration.practice import ADMIN, Item, Mail, Person, Practice, at, boss, eventually, someone
 
 DAY = "2026-03-02"
 WEEK_LATER = at("2026-03-09", "16:00")
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def message_of(mail: Mail) -> str:

@@ -5,18 +5,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
-import pytest
-
-from local.stack import Stack
 from shared.domain.period import week_of
 from shared.domain.staff import Role
 from tests.integration.practice import Practice, at, someone
 from tests.integration.staff import HttpBrowser, somebody
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def test_the_figures_of_a_clinic_leave_the_house_in_every_form(practice: Practice) -> None:

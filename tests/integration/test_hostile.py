@@ -23,12 +23,6 @@ ROUNDS = 25
 
 
 @pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    """The practice, seen from outside."""
-    return Practice(stack)
-
-
-@pytest.fixture(scope="module")
 def token(practice: Practice) -> str:
     """The link of a patient who was asked."""
     [mail] = practice.asked(someone("Hostile"))

@@ -7,17 +7,11 @@ import zipfile
 import pytest
 
 from local.intake import Intake, import_in_words, preview_in_words
-from local.stack import Stack
 from tests.integration.practice import Practice, at, at_once, evaluation, eventually, someone, table, visit
 
 PATIENTS = "patient_id,first_name,last_name,email,clinic_id"
 VISITS = "visit_id,patient_id,case_id,clinic_id,started_at,kind,status"
 REPORT = {"status", "kind", "rows", "created", "updated", "unchanged", "refused", "errors"}
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def figures(report):

@@ -13,11 +13,6 @@ from tests.integration.practice import Practice, someone, table
 
 
 @pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
-
-
-@pytest.fixture(scope="module")
 def uploader(stack: Stack) -> Any:
     """S3 as the made user sees it."""
     user = stack.outputs["IntakeUserName"]

@@ -1,14 +1,6 @@
 """Two records of one patient are merged on the deployed stack, with the rights that its functions have."""
 
-import pytest
-
-from local.stack import Stack
 from tests.integration.practice import Person, Practice, at, evaluation, eventually, someone, visit
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def merge(practice: Practice, retired: Person, survivor: Person) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from local.mail_events import configuration_set, ses_event, tell
-from local.stack import Stack
 from local.template import ROOT
 from shared.domain.clock import format_instant
 from shared.domain.staff import Role
@@ -35,11 +34,6 @@ ROW = {
 }
 PERSON = Person(PATIENT_ID, canary.FIRST, EMAIL, ROW)
 VISIT = {"visit_id": f"{canary.VISIT_ID}-1", "case_id": canary.CASE_ID, "therapist_name": canary.THERAPIST}
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,9 @@ from functools import partial
 
 import pytest
 
-from local.stack import Stack
 from tests.integration.practice import Mail, Person, Practice, at, at_once, boss, evaluation, someone, table
 
 CROWD = 50
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 @pytest.fixture(scope="module")

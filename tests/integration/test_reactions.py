@@ -5,16 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.stack import Stack
 from tests.integration.practice import NEW_YORK, Mail, Practice, at, boss, instant, someone, visit
 
 LINKS = "Google=https://g.page/r/riverside/review;https://www.yelp.com/biz/riverside"
 _days = itertools.count(3)
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 @pytest.fixture

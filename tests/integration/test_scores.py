@@ -6,17 +6,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import pytest
-
-from local.stack import Stack
 from tests.integration.practice import NEW_YORK, Practice, at, at_once, someone, visit
 
 FUNNEL = ("sent", "delivered", "answered", "commented")
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 def scopes(survey: dict[str, Any]) -> list[str]:

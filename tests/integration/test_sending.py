@@ -5,16 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from local.stack import Stack, StackFailed
-from tests.integration.practice import Practice, at, evaluation, someone, visit
+from local.stack import StackFailed
+from tests.integration.practice import at, evaluation, someone, visit
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 WEEKDAYS = ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05", "2026-03-06", "2026-03-09"]
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 class TestWhen:

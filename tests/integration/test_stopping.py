@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,9 @@ from tests.integration.staff import HttpBrowser, somebody
 AFTERNOON = at("2026-03-02", "16:00")
 
 
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
-
-
 @pytest.fixture
-def waiting(practice: Practice) -> Person:
-    """Somebody whose survey is due once far too many mails have bounced."""
+def waiting(practice: Practice) -> Iterator[Person]:
+    """Somebody whose survey is due once far too many mails have bounced. Others may be due as well."""
     person = someone()
     practice.export([person], [evaluation(person, at("2026-03-02"))])
     practice.client("dynamodb").update_item(
@@ -36,9 +32,10 @@ def waiting(practice: Practice) -> Person:
         UpdateExpression="ADD bounced :many",
         ExpressionAttributeValues={":many": {"N": "1000"}},
     )
-    assert practice.send(AFTERNOON)["deferred"]["too_many_bounces"] == 1
+    assert practice.send(AFTERNOON)["deferred"]["too_many_bounces"] >= 1
     assert practice.kinds(person) == []
-    return person
+    yield person
+    practice.forget_bounces()
 
 
 def state(practice: Practice) -> dict[str, Any]:
@@ -128,7 +125,8 @@ def test_an_owner_switches_sending_off_and_on(practice, stack):
     assert owner.post("/settings/sending", {"paused_at": "", "turn": "off"}).status == 303
     paused_at = state(practice)["paused_at"]
     try:
-        assert set(practice.send(AFTERNOON)["deferred"]) == {"paused"}
+        assert practice.send(AFTERNOON)["deferred"]["paused"] >= 1
+        assert practice.kinds(person) == []
         assert "sending is switched off" in owner.get("/").body
     finally:
         assert owner.post("/settings/sending", {"paused_at": paused_at, "turn": "on"}).status == 303

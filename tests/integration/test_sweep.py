@@ -8,17 +8,11 @@ from typing import Any
 import pytest
 
 from local.deployed import on_this_machine
-from local.stack import Stack
 from local.sweep import SWEEPS, sweep
 from tests.integration.practice import Mail, Person, Practice, boss, evaluation, instant, someone
 
 LINKS = "Google=https://g.page/r/riverside/review"
 REACTIONS = ("AlertStaffFunction", "RequestReviewFunction")
-
-
-@pytest.fixture(scope="module")
-def practice(stack: Stack) -> Practice:
-    return Practice(stack)
 
 
 @pytest.fixture
