@@ -319,12 +319,15 @@ def _deploy(
 
 
 def _verify(address: str, endpoint: str) -> None:
-    """Let the address send mail, if it may not yet."""
+    """Let the address send mail, signed and under a name of its domain's, if it may not yet."""
     email = client("sesv2", endpoint)
     try:
         email.create_email_identity(EmailIdentity=address)
     except email.exceptions.AlreadyExistsException:
         return
+    email.put_email_identity_dkim_attributes(EmailIdentity=address, SigningEnabled=True)
+    name = f"bounce.{address.rpartition('@')[2]}"
+    email.put_email_identity_mail_from_attributes(EmailIdentity=address, MailFromDomain=name)
 
 
 def _check_parameters(template: dict[str, Any], parameters: Mapping[str, str]) -> None:
@@ -382,6 +385,7 @@ def _wait_for_stack(
     resources = {resource["LogicalResourceId"]: resource for resource in listed}
     check_everything_exists(endpoint, template, resources)
     _put_gateway_responses(endpoint, template, resources)
+    _keep_backups(endpoint, resources)
     physical = {name: resource["PhysicalResourceId"] for name, resource in resources.items()}
     return Stack(
         endpoint_url=endpoint,
@@ -410,6 +414,17 @@ def _put_gateway_responses(endpoint: str, template: dict[str, Any], resources: d
     """Give each API the pages it answers with itself: the emulator does not read them from where SAM puts them."""
     for name in ("PatientApi", "StaffApi"):
         _put_gateway_responses_of(endpoint, template, name, resources[name]["PhysicalResourceId"])
+
+
+def _keep_backups(endpoint: str, resources: dict[str, dict[str, Any]]) -> None:
+    """The emulator leaves out that tables are to be recoverable."""
+    dynamodb = client("dynamodb", endpoint)
+    for resource in resources.values():
+        if resource["ResourceType"] == "AWS::DynamoDB::Table":
+            dynamodb.update_continuous_backups(
+                TableName=resource["PhysicalResourceId"],
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+            )
 
 
 def _put_gateway_responses_of(endpoint: str, template: dict[str, Any], name: str, api: str) -> None:

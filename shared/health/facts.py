@@ -1,0 +1,133 @@
+"""What there is to know of a deployed stack, as plain values; `shared.health.reading` reads them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MailAccount:
+    """The account in Amazon SES: mails in 24 hours that it allows and that left."""
+
+    in_production: bool
+    sends: bool
+    enforcement: str  # HEALTHY, PROBATION or SHUTDOWN
+    quota: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An address or domain that Amazon SES knows; the statuses are its own words (SUCCESS, PENDING, FAILED …)."""
+
+    name: str
+    is_verified: bool
+    signs: bool = False
+    dkim: str = ""
+    mail_from: str = ""
+    mail_from_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSet:
+    """What every mail goes out under; `told` are the kinds of events that go to the event bus."""
+
+    sends: bool
+    suppressed: frozenset[str]
+    told: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Who hears of unhappy patients: the practice's admins, and clinics by id with those of their own."""
+
+    admins: tuple[str, ...]
+    clinics: dict[str, tuple[str, ...]]
+    unreached: dict[str, str]  # address -> bounced or complained
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Somebody who may sign in as owner."""
+
+    email: str
+    is_enabled: bool
+    has_signed_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a function runs by itself; `is_on` is None if the schedule is gone."""
+
+    function: str
+    is_on: bool | None
+    every: timedelta
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """What wakes a function when a patient answers; `state` is empty if it is gone."""
+
+    function: str
+    state: str
+    last_result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Events that could not be handled."""
+
+    waiting: int
+    oldest: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`state` is OK, ALARM, INSUFFICIENT_DATA or, if the alarm is gone, empty."""
+
+    name: str
+    state: str
+    describes: str
+    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Who hears of alarms: addresses that confirmed, and those that have not."""
+
+    confirmed: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How a table is kept safe; None if it is gone."""
+
+    name: str
+    has_recovery: bool | None
+    is_protected: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What the nightly count knows of the last days: mails that left, and the last day with an answer."""
+
+    sent: int
+    last_answer: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of the names of the practice's own."""
+
+    status: str
+    ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page answered: its status, or why nothing came."""
+
+    address: str
+    status: int | None
+    trouble: str = ""

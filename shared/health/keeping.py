@@ -1,0 +1,123 @@
+"""Checks of whether what the practice knows is safe: backups, keys, and how long logs are kept."""
+
+from collections.abc import Iterator
+
+from shared.health.facts import Table
+from shared.health.findings import Check, Said, attention, broken, ok
+
+SAFE = "Data is safe"
+
+
+def backups(tables: tuple[Table, ...]) -> Iterator[Said]:
+    """Whether every table can be brought back as it was at any minute of the last weeks."""
+    gone = [table.name for table in tables if table.has_recovery is None]
+    bare = [table.name for table in tables if table.has_recovery is False]
+    if gone:
+        yield broken(
+            f"Not there any more: {', '.join(gone)}.",
+            "What they held is not at hand: patients cannot be asked or answer.",
+            "Deploy nothing. Restore them first: docs/backup.md.",
+        )
+    if bare:
+        yield broken(
+            f"No backup is kept of {', '.join(bare)} (point-in-time recovery is off).",
+            "What is deleted or damaged there by mistake is lost for good.",
+            "Whoever looks after AWS opens each in Amazon DynamoDB, Backups, and turns point-in-time recovery on.",
+        )
+    if not gone and not bare:
+        yield ok(f"All {len(tables)} tables can be brought back as they were at any minute (point-in-time recovery).")
+
+
+def protection(tables: tuple[Table, ...]) -> Iterator[Said]:
+    """Whether a table cannot be deleted by a slip."""
+    bare = [table.name for table in tables if table.is_protected is False]
+    if bare:
+        yield attention(
+            f"Not protected from deletion: {', '.join(bare)}.",
+            "One slip in the console removes them.",
+            "Whoever looks after AWS opens each in Amazon DynamoDB, Additional settings, Deletion protection.",
+        )
+    else:
+        yield ok("No table can be deleted by a slip.")
+
+
+def versions(status: str) -> Iterator[Said]:
+    """Whether an uploaded file that is overwritten or deleted can be brought back."""
+    if status == "Enabled":
+        yield ok("Files that are overwritten or deleted can be brought back for a day.")
+    else:
+        yield attention(
+            f"The bucket of uploaded files keeps no earlier versions ({status.lower() or 'off'}).",
+            "A file that is overwritten before it was read is lost.",
+            "Whoever looks after AWS opens the bucket in Amazon S3, Properties, and enables versioning.",
+        )
+
+
+def key(state: str) -> Iterator[Said]:
+    """Whether data can be read at all."""
+    if state == "Enabled":
+        yield ok("The key that the data is encrypted with is in use.")
+    elif state == "PendingDeletion":
+        yield broken(
+            "The key that all data is encrypted with is waiting to be deleted.",
+            "Nothing can be read or written now, and after the waiting time never again.",
+            "At once: whoever looks after AWS opens AWS KMS, cancels the deletion and enables the key.",
+        )
+    else:
+        yield broken(
+            f"The key that all data is encrypted with is not in use ({state.lower()}).",
+            "Nothing can be read or written: no surveys, no answers, no dashboard.",
+            "Whoever looks after AWS opens AWS KMS and enables the key.",
+        )
+
+
+def secret(is_deleted: bool) -> Iterator[Said]:
+    """Whether touchpoints and addresses are still recognised."""
+    if is_deleted:
+        yield broken(
+            "The secret of the hash key is waiting to be deleted.",
+            "With it, every touchpoint would look new and patients would be asked again.",
+            "At once: whoever looks after AWS opens AWS Secrets Manager and cancels the deletion.",
+        )
+    else:
+        yield ok("The hash key is there.")
+
+
+def retention(days: dict[str, int | None]) -> Iterator[Said]:
+    """Whether logs end some day."""
+    for name in sorted(name for name, kept in days.items() if kept is None):
+        yield attention(
+            f"The log {name} is kept for ever.",
+            "It costs more each month, and what is not kept cannot leak.",
+            "Whoever looks after AWS opens it in Amazon CloudWatch, Log groups, and sets its retention to 90 days.",
+        )
+    if all(days.values()):
+        yield ok(f"All {len(days)} logs are removed after {_span(days)} days.")
+
+
+def settings(problem: str) -> Iterator[Said]:
+    """Whether the practice's choices can be read."""
+    if problem:
+        yield broken(
+            f"The practice's settings cannot be read: {problem}.",
+            "Functions stop when they come to it: no surveys, no alerts.",
+            "Correct it where it was changed: a parameter of the stack, or the row practice of the Settings table.",
+        )
+    else:
+        yield ok("The practice's settings can be read.")
+
+
+def _span(days: dict[str, int | None]) -> str:
+    numbers = sorted({kept for kept in days.values() if kept})
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else "".join(map(str, numbers))
+
+
+CHECKS = (
+    Check(SAFE, "Settings can be read", ("settings",), "Functions may stop.", settings),
+    Check(SAFE, "Backups", ("tables",), "What is deleted by mistake may be lost.", backups),
+    Check(SAFE, "Protected from deletion", ("tables",), "One slip may remove a table.", protection),
+    Check(SAFE, "Earlier versions of files", ("versioning",), "An overwritten file may be lost.", versions),
+    Check(SAFE, "Key of the data", ("key",), "Nothing may be readable.", key),
+    Check(SAFE, "Hash key", ("secret",), "Patients may be asked again about the same visits.", secret),
+    Check(SAFE, "How long logs are kept", ("retention",), "Logs may be kept for ever.", retention),
+)

@@ -1,0 +1,358 @@
+"""Checks of whether what runs by itself does run, and whether anything comes in and goes out."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from shared.health.facts import Alarm, Certificate, Lately, Mapping, Page, Queue, Schedule, Topic
+from shared.health.findings import REPAIR, Check, Said, attention, broken, ok
+
+RUNS, COMES_IN, ALARMS, REACHED = "Careloop runs", "Files and answers", "Alarms", "Pages and names"
+LATE = timedelta(minutes=30)  # beyond two turns, since metrics come some minutes later
+SELF_TEST_DUE = COUNT_DUE = timedelta(hours=26)
+MOST_WORKING_DAYS_WITHOUT_A_FILE = 3
+MAILS_THAT_CALL_FOR_AN_ANSWER, DAYS_WITHOUT_AN_ANSWER = 30, 7
+CERTIFICATE_ENDS_SOON = timedelta(days=30)
+_WORK = {
+    "ImportVisitsFunction": "unfinished imports are not taken up",
+    "SendSurveyFunction": "patients get no surveys",
+    "AlertStaffFunction": "alerts that failed at once are not tried again",
+    "RequestReviewFunction": "review requests that failed at once are not tried again",
+    "SendDigestFunction": "the staff get no daily mail",
+    "EscalateCasesFunction": "nobody is told of cases that nobody took",
+    "SendReportFunction": "the weekly or monthly report is not mailed",
+    "AggregateScoresFunction": "the figures stay those of an earlier night",
+    "MeasureWorthFunction": "what closing the loop is worth is not measured anew",
+    "ErasePatientFunction": "erasures that were interrupted are not finished",
+    "SelfTestFunction": "the nightly rehearsal of the whole loop does not take place",
+}
+
+
+def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
+    """Whether everything that should run by itself is switched on."""
+    gone = [each for each in found if each.is_on is None]
+    off = [each for each in found if each.is_on is False]
+    for each in gone:
+        yield broken(f"The schedule of {each.function} is not there any more.", _without(each.function), REPAIR)
+    if not wanted and len(off) + len(gone) == len(found):
+        yield attention(
+            "All schedules are off, as the stack's parameter SchedulesEnabled says.",
+            "Nothing runs by itself: no surveys, no daily mail, no figures.",
+            "To begin, deploy with SchedulesEnabled=true.",
+        )
+        return
+    if not wanted:
+        on = ", ".join(each.function for each in found if each.is_on)
+        yield attention(
+            f"The parameter SchedulesEnabled says that nothing runs by itself, but these do: {on}.",
+            "Somebody switched them on by hand; the next deployment may switch them off.",
+            "Deploy with the parameter as it should be.",
+        )
+        return
+    for each in off:
+        yield broken(
+            f"The schedule of {each.function} is switched off.",
+            _without(each.function),
+            "Whoever looks after AWS opens Amazon EventBridge, Schedules, and enables it.",
+        )
+    if not gone and not off:
+        yield ok(f"All {len(found)} schedules are on.")
+
+
+def runs(found: tuple[Schedule, ...], last: dict[str, datetime], now: datetime) -> Iterator[Said]:
+    """Whether each function whose schedule is on ran when it should have."""
+    late = [each for each in found if each.is_on and _is_late(each, last.get(each.function), now)]
+    for each in late:
+        ran = last.get(each.function)
+        yield broken(
+            f"{each.function} should run every {in_words(each.every)} and last ran {_ago(ran, now)}."
+            if ran
+            else f"{each.function} should run every {in_words(each.every)} and has not run lately.",
+            _without(each.function),
+            "Look at its schedule (Amazon EventBridge, Schedules) and whether its role may start the function.",
+        )
+    on = [each for each in found if each.is_on]
+    if on and not late:
+        yield ok(f"What should have run by now has run: {len(on)} functions.")
+
+
+def _is_late(each: Schedule, ran: datetime | None, now: datetime) -> bool:
+    since = max((moment for moment in (ran, each.changed_at) if moment), default=None)
+    return since is None or now - since > 2 * each.every + LATE
+
+
+def counted(at: datetime | None, now: datetime) -> Iterator[Said]:
+    """Whether the figures are of today."""
+    if at is None:
+        yield ok("Nothing has been counted yet: the first count comes in the night after the first surveys.")
+    elif now - at <= COUNT_DUE:
+        yield ok(f"The figures were counted {_ago(at, now)}.")
+    else:
+        yield attention(
+            f"The figures were last counted {_ago(at, now)}.",
+            "The dashboard's figures are of that day; newer answers are on the Comments and Cases pages only.",
+            "See docs/runbook.md#aggregate-scores-errors-alarm; `make sweep STACK=name` counts at once.",
+        )
+
+
+def self_test(passed: datetime | None, found: tuple[Schedule, ...], now: datetime) -> Iterator[Said]:
+    """Whether the nightly rehearsal of the whole loop came through."""
+    nightly = next((each for each in found if each.function == "SelfTestFunction"), None)
+    if passed and now - passed <= SELF_TEST_DUE:
+        yield ok(f"The rehearsal of the whole loop came through {_ago(passed, now)}.")
+    elif nightly is None or not nightly.is_on or (passed is None and not _is_late(nightly, None, now)):
+        yield ok("The rehearsal of the whole loop has not had its turn yet.")
+    else:
+        yield broken(
+            f"The rehearsal of the whole loop last came through {_ago(passed, now)}."
+            if passed
+            else "The rehearsal of the whole loop has not come through.",
+            "Something between a visit's file and the score does not work, though every part may seem to.",
+            "See docs/runbook.md#self-test-alarm: it leads to the step that failed.",
+        )
+
+
+def queue(failed: Queue) -> Iterator[Said]:
+    """Whether anything could not be handled."""
+    if not failed.waiting:
+        yield ok("Nothing waits in the queue of failed events.")
+        return
+    aged = f", the oldest for {in_words(failed.oldest)}" if failed.oldest else ""
+    yield broken(
+        f"{failed.waiting:,} {'event waits' if failed.waiting == 1 else 'events wait'} in the queue of failed "
+        f"events{aged}.",
+        "A file, an answer's reaction or news of a mail could not be handled. After 14 days it is lost.",
+        "`make sweep STACK=name` does what is owed. Then read the message for the cause and remove it: "
+        "docs/runbook.md#failed-events-alarm.",
+    )
+
+
+def mappings(found: tuple[Mapping, ...]) -> Iterator[Said]:
+    """Whether an answer wakes who reacts to it."""
+    well = True
+    for each in found:
+        means = (
+            "Unhappy answers reach the staff a quarter of an hour late, by the sweep, instead of at once."
+            if each.function == "AlertStaffFunction"
+            else "What follows an answer comes late, by the sweep, instead of at once."
+        )
+        if each.state not in ("Enabled", "Enabling", "Creating", "Updating"):
+            well = False
+            told = "is switched off" if each.state else "is not there any more"
+            yield broken(
+                f"What wakes {each.function} when a patient answers {told}.",
+                means,
+                f"Whoever looks after AWS opens {each.function} in AWS Lambda, Triggers, and enables the stream."
+                if each.state
+                else REPAIR,
+            )
+        elif each.last_result.startswith("PROBLEM"):
+            well = False
+            yield broken(
+                f"{each.function} could not handle the last answers: {each.last_result}",
+                means,
+                "Its log says more; `make sweep STACK=name` does what is owed.",
+            )
+    if well:
+        yield ok("Answers wake who reacts to them.")
+
+
+def functions(halted: dict[str, str]) -> Iterator[Said]:
+    """Whether each function may run."""
+    for name, why in sorted(halted.items()):
+        yield broken(
+            f"{name} {why}.",
+            f"It does nothing: {_WORK.get(name, 'its part of the loop stands still')}.",
+            "Whoever looks after AWS opens it in AWS Lambda; with a reserved concurrency of 0, removes that.",
+        )
+    if not halted:
+        yield ok("Every function may run.")
+
+
+def triggers(lacking: tuple[str, ...]) -> Iterator[Said]:
+    """Whether an uploaded file is read at once."""
+    if lacking:
+        yield broken(
+            f"Files under {', '.join(lacking)} are not read when they arrive.",
+            "They are found an hour late, by the sweep.",
+            REPAIR,
+        )
+    else:
+        yield ok("Files are read when they arrive.")
+
+
+def last_file(at: datetime | None, now: datetime) -> Iterator[Said]:
+    """Whether the EMR's exports still come in."""
+    if at is None:
+        yield attention(
+            "No file has come in during the last 30 days.",
+            "Nobody is asked of whose visits nothing is known.",
+            "Connect the EMR: docs/connect.md. If it was connected, ask whoever set the export up.",
+        )
+        return
+    missed = working_days_between(at.date(), now.date())
+    if missed > MOST_WORKING_DAYS_WITHOUT_A_FILE:
+        yield attention(
+            f"The last file came in {_ago(at, now)}.",
+            "Visits since then are not known, so nobody is asked about them; after 14 days it is too late.",
+            "Ask whoever set the export up: an expired password or a renamed folder is the usual cause.",
+        )
+    else:
+        yield ok(f"The last file came in {_ago(at, now)}.")
+
+
+def last_answer(lately: Lately, now: datetime) -> Iterator[Said]:
+    """Whether patients still answer."""
+    quiet = (now.date() - lately.last_answer).days if lately.last_answer else None
+    told = f"The last counted answer is of {lately.last_answer:%B %d, %Y}." if lately.last_answer else ""
+    if lately.sent >= MAILS_THAT_CALL_FOR_AN_ANSWER and (quiet is None or quiet > DAYS_WITHOUT_AN_ANSWER):
+        yield attention(
+            f"{lately.sent:,} surveys left in the last two weeks, and nobody answered in the last "
+            f"{DAYS_WITHOUT_AN_ANSWER} days. {told}".strip(),
+            "Usually one in six or so answers. Mail may end in spam, or the link may not open.",
+            "Open the link of a survey in your own mailbox; look at the findings about signed mail and pages.",
+        )
+    else:
+        yield ok(told or "No answers yet, and not enough surveys have left to worry.")
+
+
+def listeners(topic: Topic) -> Iterator[Said]:
+    """Whether anybody hears of alarms."""
+    for address in topic.pending:
+        yield broken(
+            f"{address} has not confirmed that it wants to hear of alarms.",
+            "Amazon SNS mails no alarm to it until then.",
+            'Find the mail "AWS Notification - Subscription Confirmation", in spam as well, and follow its link. '
+            "After three days it is void: subscribe the address to the topic again (Amazon SNS).",
+        )
+    if topic.confirmed:
+        yield ok(f"{len(topic.confirmed)} hear of alarms.")
+    elif not topic.pending:
+        yield attention(
+            "Nobody hears when something stops working.",
+            "Alarms are raised and nobody is told.",
+            "Deploy with AlarmAddress, and confirm the mail that then comes.",
+        )
+
+
+def alarms(found: tuple[Alarm, ...]) -> Iterator[Said]:
+    """Whether anything is wrong by AWS's own watch."""
+    well = True
+    for each in found:
+        describes, _, entry = each.describes.partition("Runbook: ")
+        if not each.state:
+            well = False
+            yield broken(f"{each.name} is not there any more.", "What it watches is watched by nobody.", REPAIR)
+        elif each.state == "ALARM":
+            well = False
+            see = entry.strip() or f"docs/runbook.md#{kebab(each.name)}"
+            yield broken(f"{each.name} is raised.", describes.strip(), f"See {see}.")
+        elif not each.tells:
+            well = False
+            yield broken(
+                f"{each.name} tells nobody: its actions are switched off.",
+                describes.strip(),
+                "Whoever looks after AWS opens it in Amazon CloudWatch, Alarms, and enables its actions.",
+            )
+    if well:
+        yield ok(f"None of {len(found)} alarms is raised.")
+
+
+def pages(patients: Page, staff: Page) -> Iterator[Said]:
+    """Whether patients and staff can open theirs."""
+    well = True
+    for page, whose, expected in ((patients, "patients", (200, 404)), (staff, "the staff", (200,))):
+        if page.status not in expected:
+            well = False
+            told = f"answers with {page.status}" if page.status else f"does not answer: {page.trouble}"
+            yield broken(
+                f"The page of {whose} {told} ({page.address}).",
+                "Links in mails do not open, so nobody can answer or unsubscribe."
+                if page is patients
+                else "Nobody can sign in to the dashboard.",
+                "If it is a name of your own, look at its DNS record and certificate (docs/deploy.md); else at the "
+                "log of the function.",
+            )
+    if well:
+        yield ok("The pages of patients and staff answer.")
+
+
+def certificate(found: Certificate, now: datetime) -> Iterator[Said]:
+    """Whether the practice's own names stay trusted."""
+    ends = f"{found.ends:%B %d, %Y}" if found.ends else ""
+    if found.status != "ISSUED" or (found.ends and found.ends <= now):
+        yield broken(
+            f"The certificate of your own names is not valid ({found.status.lower().replace('_', ' ')}).",
+            "Browsers warn of the page, and nobody answers.",
+            "Whoever looks after AWS opens AWS Certificate Manager; the validation records must still be in the DNS.",
+        )
+    elif found.ends and found.ends - now < CERTIFICATE_ENDS_SOON:
+        yield attention(
+            f"The certificate of your own names ends on {ends}.",
+            "AWS should have renewed it by now. Afterwards browsers warn of the page.",
+            "Whoever looks after AWS sees that its validation records are still in the DNS (AWS Certificate Manager).",
+        )
+    else:
+        yield ok(f"The certificate of your own names is good until {ends}." if ends else "The certificate is valid.")
+
+
+def version(deployed: str, here: str) -> Iterator[Said]:
+    """Whether this checkout is what is deployed."""
+    if deployed == here:
+        yield ok(f"Deployed is what this folder holds: {deployed}.")
+    else:
+        yield attention(
+            f"Deployed is {deployed}, and this folder holds {here}.",
+            "What you read here may not be what runs there.",
+            "To bring the stack up to date: `sam build`, `sam deploy`. CHANGELOG.md says what is new.",
+        )
+
+
+def working_days_between(earlier: date, later: date) -> int:
+    """Mondays to Fridays after the first day, up to and with the second."""
+    days = (earlier + timedelta(days=ago) for ago in range(1, (later - earlier).days + 1))
+    return sum(day.weekday() < 5 for day in days)
+
+
+def in_words(span: timedelta) -> str:
+    """`10 minutes`, `3 hours`, `2 days`: the largest unit that says at least two of it, or one hour or day exactly."""
+    minutes = math.floor(span.total_seconds() / 60)
+    for unit, length in (("day", 1440), ("hour", 60), ("minute", 1)):
+        number = minutes // length
+        if number > 1 or (number == 1 and minutes == length):
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "a minute"
+
+
+def kebab(name: str) -> str:
+    """`failed-events-alarm` for `FailedEventsAlarm`."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return f"{in_words(max(now - moment, timedelta()))} ago ({moment.astimezone(UTC):%B %d, %H:%M} UTC)"
+
+
+def _without(function: str) -> str:
+    work = _WORK.get(function, "its part of the loop stands still")
+    return f"{work[:1].upper()}{work[1:]}."
+
+
+_LATE_AT = "What should run by itself may not."
+CHECKS = (
+    Check(RUNS, "Schedules are on", ("schedules", "schedules_wanted"), "Nothing may run by itself.", schedules),
+    Check(RUNS, "Functions may run", ("halted",), _LATE_AT, functions),
+    Check(RUNS, "Last runs", ("schedules", "last_runs", "now"), _LATE_AT, runs),
+    Check(RUNS, "Nightly count", ("counted_at", "now"), "The figures may be old.", counted),
+    Check(RUNS, "Rehearsal", ("self_test", "schedules", "now"), "The loop as a whole may be broken.", self_test),
+    Check(RUNS, "Failed events", ("queue",), "Events that fail may be lost.", queue),
+    Check(RUNS, "Answers wake reactions", ("mappings",), "Staff may hear late of unhappy patients.", mappings),
+    Check(COMES_IN, "Files are noticed", ("triggers",), "Files may be read late.", triggers),
+    Check(COMES_IN, "Last file", ("last_file", "now"), "Visits may not come in.", last_file),
+    Check(COMES_IN, "Last answer", ("lately", "now"), "Answers may not come in.", last_answer),
+    Check(ALARMS, "Somebody hears of alarms", ("topic",), "Nobody may hear when something stops.", listeners),
+    Check(ALARMS, "Alarms raised", ("alarms",), "Something may be wrong already.", alarms),
+    Check(REACHED, "Pages answer", ("patients_page", "staff_page"), "Patients may not be able to answer.", pages),
+    Check(REACHED, "Certificate", ("certificate", "now"), "Browsers may warn of the page.", certificate),
+    Check(REACHED, "Version", ("version", "version_here"), "What runs may be older than this folder.", version),
+)
