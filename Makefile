@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume build check catalogues hooks audit sbom bench
+.PHONY: help demo test up down intake patient sweep resume doctor build check catalogues hooks audit sbom bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready .venvs/judges/rea
 	@$(DEV) -m local.browser
 	@$(DEV) -m local.judges
 ifeq ($(PYTEST),)
-	@$(DEV) -m pytest --numprocesses 2 --dist loadgroup tests/template tests/unit tests/handlers tests/faults tests/privacy tests/hostile
+	@$(DEV) -m pytest --numprocesses 2 --dist loadgroup tests/template tests/unit tests/handlers tests/faults tests/privacy tests/hostile tests/documents
 	@$(DEV) -m pytest --numprocesses 2 --dist loadfile tests/build tests/upgrade tests/mail_judges tests/integration tests/e2e
 else
 	@$(DEV) -m pytest $(PYTEST)
@@ -41,6 +41,9 @@ sweep: .venvs/dev/ready ## Find and do what was left behind: alerts, imports, cl
 
 resume: .venvs/dev/ready ## Let sending to patients go on after it stopped itself [STACK=name in AWS]
 	@$(DEV) -m local.resume $(if $(STACK),--stack "$(STACK)")
+
+doctor: .venvs/dev/ready ## Look whether a stack is as it should be, and say what to do: make doctor [STACK=name in AWS] [JSON=yes]
+	@$(DEV) -m local.doctor $(if $(STACK),--stack "$(STACK)") $(if $(JSON),--json)
 
 patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient or RETURNS=yes [STACK=…]
 	@$(DEV) -m local.patient $(if $(NUMBER),"$(NUMBER)") $(if $(EXPORT),--export "$(EXPORT)") \
