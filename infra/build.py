@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 STAGE = ROOT / ".aws-sam" / "stage"
 # What the functions call. The other services' descriptions are half the artifact and slow every cold start.
-SERVICES = frozenset({"cognito-idp", "dynamodb", "lambda", "s3", "secretsmanager", "sesv2"})
+SERVICES = frozenset({"cognito-idp", "dynamodb", "lambda", "s3", "secretsmanager", "sesv2", "sqs"})
 LAMBDA_PYTHON = "3.13"
 # pip takes these names literally; Amazon Linux 2023 has glibc 2.34.
 LAMBDA_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]

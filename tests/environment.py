@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "CONFIGURATION_SET": "mail-events",
     "METRICS_NAMESPACE": "Careloop/careloop",
     "INTAKE_BUCKET": "intake",
+    "FAILED_EVENTS_QUEUE": "https://sqs.us-east-1.amazonaws.com/123456789012/failed-events",
     "USER_POOL_ID": "us-east-1_Staff",
     "ERASE_PATIENT_FUNCTION": "erase-patient",
     **{f"{name.upper()}_TABLE": name for name in TABLES},

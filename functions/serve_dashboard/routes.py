@@ -80,6 +80,7 @@ ROUTES = (
     Route("POST", "/settings/themes", OWNERS, "themes_page:change"),
     Route("GET", "/settings/erased", OWNERS, "on_request:overview"),
     Route("GET", "/settings/erased/{reference}", OWNERS, "on_request:one"),
+    Route("GET", "/settings/health", OWNERS, "health_page:overview"),
     Route("GET", "/settings/staff", OWNERS, "staff_page:overview"),
     Route("POST", "/settings/staff", OWNERS, "staff_page:invite"),
     Route("GET", "/settings/staff/{user_id}", OWNERS, "staff_page:one"),

@@ -19,6 +19,7 @@ PAGES = (
     "/settings/themes",
     "/settings/staff",
     "/settings/erased",
+    "/settings/health",
 )
 
 

@@ -72,7 +72,7 @@ DEFAULTS = {
 }
 ACCOUNT = "123456789012"
 # The only action for which AWS knows no resource.
-WITHOUT_RESOURCE = {"ses:GetAccount"}
+WITHOUT_RESOURCE = {"ses:GetAccount", "ses:GetSuppressedDestination"}
 KEY = {"Fn::If": ["StackKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "KmsKeyArn"}]}
 ASYNCHRONOUS = [
     name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2") or events(function, "S3")
