@@ -98,6 +98,7 @@ SWEEPS = (
 NOTHING_OWED = {
     "SendReportFunction": "a report that failed is tried each hour, for three days",
     "MeasureWorthFunction": "measures everything anew each week",
+    "SelfTestFunction": "what a night left of its patient is cleared by the next",
 }
 """Scheduled functions that leave nothing behind, and why."""
 

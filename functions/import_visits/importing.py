@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Protocol
 from zoneinfo import ZoneInfo
 
+from functions.import_visits import reserved
 from functions.import_visits.checkpoint import MAX_ATTEMPTS, Checkpoint
 from functions.import_visits.erased import Erased
 from functions.import_visits.follow_up import FollowUp
@@ -176,6 +177,8 @@ def _lay_out(
     for number, row in enumerate(reading.rows, start=1):
         if of_erased := erased.refuse(row):
             report.leave_out(of_erased)
+        elif of_ours := reserved.refuse(row):
+            report.refuse(of_ours)
         elif refusal := row if isinstance(row, Refusal) else staging.add(row):
             report.refuse(staging.hear(refusal))
         if number % ROWS_BETWEEN_LOOKS == 0:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.send_survey.pace import Pace
+from shared.domain import self_test
 from shared.domain.eligibility import ADDRESS_REST, REVIEW_PAUSE, Decision, Situation, Verdict, decide
 from shared.domain.identity import address_key, new_token
 from shared.domain.message import Message, MessageKind, MessageState
@@ -102,7 +103,7 @@ def deliver(situation: Situation, sender: Sender) -> Result:
     outcomes.write_down(message, sender.as_of)
     # Last of all: a crash before this leaves `calling`, which ends as unknown, never as a second mail.
     messages.finish_call(message.message_id, attempt, ses_id, sender.as_of)
-    return Result("sent")
+    return Result("sent", self_test.SENT if self_test.is_canary(message.clinic_id) else "")
 
 
 def _is_another(claimed: Patient) -> bool:

@@ -12,6 +12,7 @@ from functions.send_survey.delivery import Result, Sender, deliver, settle
 from functions.send_survey.hands import MAX_THREADS, Hands
 from functions.send_survey.pace import Limits
 from functions.send_survey.senders import Part
+from shared.domain import self_test
 from shared.domain.eligibility import Situation, Verdict, decide, superseded
 from shared.domain.identity import address_key
 from shared.domain.settings import Clinic
@@ -199,8 +200,12 @@ def _why_refused(tally: Tally, sender: Sender) -> str:
 
 
 def _may_have_left(result: Result) -> bool:
-    """Whether the sender handed the mail over, as far as it can tell: who failed or was overtaken may have done so."""
-    return result.outcome in ("sent", "unknown") or result.reason in ("error", "in_progress")
+    """Whether the sender handed the mail over, as far as it can tell: who failed or was overtaken may have done so.
+
+    The self-test's is none of the practice's mails: neither its day's most nor its bounces are reckoned by it.
+    """
+    has_left = result.outcome in ("sent", "unknown") and result.reason != self_test.SENT
+    return has_left or result.reason in ("error", "in_progress")
 
 
 def _guarded(step: Callable[..., Result], *arguments: Any) -> Result:

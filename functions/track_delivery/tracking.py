@@ -2,6 +2,7 @@
 
 from shared.domain.delivery import DeliveryEvent, Kind
 from shared.domain.message import MessageKind
+from shared.domain.self_test import is_canary
 from shared.observability import count, log, warn
 from shared.storage import activity, addresses, messages, outcomes, patients, sending_health, surveys
 from shared.storage.messages import Recorded
@@ -33,6 +34,8 @@ def track(event: DeliveryEvent) -> bool:
 def _count(event: DeliveryEvent, recorded: Recorded) -> None:
     """What became of a mail, on the day it was sent: whoever let sending go on has looked into those before."""
     if not recorded.is_first or event.kind not in (Kind.BOUNCED, Kind.COMPLAINED):
+        return
+    if is_canary(recorded.message.clinic_id):
         return
     resumed = sending_health.state().resumed
     if resumed is None or event.sent_at >= resumed.at:

@@ -6,13 +6,14 @@ else the staff's pages tell; these rows have scopes of their own, so that a few 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.domain.clock import format_instant
 from shared.domain.score import SCORES, Category, classify
+from shared.domain.self_test import SCOPE, is_canary
 from shared.domain.survey import Counted, Survey
 from shared.domain.themes import Found, Lexicon
 
@@ -29,15 +30,15 @@ MONTHLY = "month#"
 """Begins the scopes of the rows by month."""
 
 _NEVER_ASKED = {"withdrawn", "superseded", "deceased"}
-_REACHED = {"no_address": "eligible", "expired": "not_held", "refused": "not_held", "unknown": "not_held"}
+_REACHED = {"no_address": "eligible", **dict.fromkeys(("expired", "refused", "restored", "unknown"), "not_held")}
 
 
 def facts_of(survey: Survey, practice_zone: ZoneInfo, lexicon: Lexicon) -> Counted | None:
     """What the aggregates are to hold of a survey, by practice-local days; None while it waits or if it never counts.
 
     Withdrawn, superseded and those of deceased patients never count. Unsent for want of an address is `eligible`;
-    expired, refused by the provider or of unknown outcome is `not_held`; any other reason held it: `has_address`.
-    The cohort is the day of sending, or the day it was due if it was never sent.
+    expired, refused by the provider or of unknown outcome (`restored` too) is `not_held`; any other reason held it:
+    `has_address`. The cohort is the day of sending, or the day it was due if it was never sent.
     """
     stage = _stage(survey)
     if stage is None:
@@ -122,18 +123,26 @@ def _end_of_quarter(month: str) -> str:
 
 
 def contribution(counted: Counted | None) -> Counter[Count]:
-    """The counts that the facts add, each once, in every row that the survey belongs to."""
+    """The counts that the facts add, each once, in every row that the survey belongs to; the canary has one alone."""
     if counted is None:
         return Counter()
+    if is_canary(counted.clinic_id):
+        return Counter(_daily([SCOPE], counted))
     scopes = ["practice", f"clinic#{counted.clinic_id}", f"touchpoint#{counted.touchpoint}"]
     if counted.therapist_id:
         scopes.append(f"therapist#{counted.therapist_id}")
-    counts = Counter((scope, counted.cohort_day, stage) for scope in scopes for stage in counted.funnel)
-    if counted.score is not None:
-        counts.update((scope, counted.answer_day, f"s{counted.score}") for scope in scopes)
+    counts = Counter(_daily(scopes, counted))
     if counted.language:  # the first release counted no months
         counts.update(_monthly(counted))
     return counts
+
+
+def _daily(scopes: Sequence[str], counted: Counted) -> Iterator[Count]:
+    for scope in scopes:
+        for stage in counted.funnel:
+            yield scope, counted.cohort_day, stage
+        if counted.score is not None:
+            yield scope, counted.answer_day, f"s{counted.score}"
 
 
 def _monthly(counted: Counted) -> Iterator[Count]:

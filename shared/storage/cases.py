@@ -10,6 +10,7 @@ from pynamodb.expressions.condition import Condition
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.recovery import CaseState, Channel, Outcome, Outreach, RecoveryCase, Result, deadline
 from shared.domain.score import Category
+from shared.domain.self_test import is_canary
 from shared.domain.settings import Clinic, Practice
 from shared.domain.survey import AcceptedAnswer, Survey
 from shared.storage.conditions import condition_failed
@@ -64,10 +65,11 @@ def get_many(survey_ids: Iterable[str]) -> dict[str, RecoveryCase]:
 
 
 def open_ones(until: datetime | None = None) -> Iterator[tuple[str, str]]:
-    """Survey and clinic of each open case, the earliest deadline first; `until` leaves out later deadlines."""
+    """Survey and clinic of the practice's open cases, the earliest deadline first; `until` leaves out later ones."""
     condition = CaseItem.listed_at <= until if until else None
     for item in CaseItem.listed.query(OPEN, condition):
-        yield item.survey_id, item.clinic_id
+        if not is_canary(item.clinic_id):
+            yield item.survey_id, item.clinic_id
 
 
 def closed_in(month: str) -> Iterator[tuple[str, str]]:

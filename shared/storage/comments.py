@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.config import setting
 from shared.domain.score import Category, classify
+from shared.domain.self_test import is_canary
 from shared.domain.survey import Counted
 from shared.storage.dynamodb import client
 
@@ -43,8 +44,13 @@ class Listed:
 
 
 def of_facts(survey_id: str, facts: Counted | None) -> Listed | None:
-    """The entry of a survey with these facts; None without a comment, or if the first release counted it."""
+    """The entry of a survey with these facts; None without a comment, or if the first release counted it.
+
+    The canary's is none of the practice's.
+    """
     if facts is None or facts.score is None or not facts.answered_at or "commented" not in facts.funnel:
+        return None
+    if is_canary(facts.clinic_id):
         return None
     return Listed(
         f"{facts.answered_at}#{survey_id}",

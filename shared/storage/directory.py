@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.config import setting
 from shared.domain.clock import format_instant, parse_instant
+from shared.domain.self_test import is_canary
 from shared.domain.survey import Survey
 from shared.storage import visits
 from shared.storage.dynamodb import client
@@ -60,8 +61,10 @@ def read() -> Directory:
 
 
 def note(surveys: Iterable[Survey], known: Directory) -> None:
-    """Add the clinics and therapists of these surveys that are not `known` yet, to the table and to it."""
+    """Add clinics and therapists of these surveys that are not `known` yet, to the table and to it; not the canary."""
     for survey in surveys:
+        if is_canary(survey.clinic_id):
+            continue
         if survey.clinic_id not in known.clinics:
             known.clinics.add(survey.clinic_id)
             _update(_CLINIC + survey.clinic_id, "SET #name = :name", {":name": {"S": survey.clinic_id}})

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared.config import parameters, read_practice, setting
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.patient import Language
+from shared.domain.self_test import CLINIC as CANARY_CLINIC
+from shared.domain.self_test import is_canary
 from shared.domain.settings import Clinic, ClinicSettings, Practice, ReviewLink, clinic_of
 from shared.domain.wording import SLOTS, Wording
 from shared.storage.dynamodb import client
@@ -96,6 +98,7 @@ CHOSEN = (
     *("ADMIN_ADDRESSES", "PASSIVE_ALERTS", "ALERT_DETAIL", "PROMISE_CONTACT"),
     *("BUSINESS_FROM", "BUSINESS_UNTIL", "BUSINESS_DAYS", "RESPONSE_HOURS", "CASES_FOR_PASSIVES"),
     *("ESCALATE_TO", "CLINICAL_LEADS", "GOAL", "VISIT_VALUE", "BENCHMARK"),
+    "RESTORED_AT",  # written by `make restore`
 )
 """What the dashboard may choose; zone, name and sender belong to the deployment."""
 
@@ -146,6 +149,7 @@ def load_clinic(clinic_id: str) -> Clinic:
 
 
 def _clinic_of(clinic_id: str, own: ClinicSettings | None) -> Clinic:
+    own = CANARY_CLINIC if is_canary(clinic_id) else own
     return clinic_of(own, practice()) if own else practice().clinic(clinic_id)
 
 

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any
 
 from shared.config import setting
+from shared.domain.self_test import CLINIC_ID
 from shared.storage.dynamodb import client
 
 SEGMENTS = 4
@@ -14,9 +15,13 @@ Row = dict[str, Any]
 
 
 def answers(take: Callable[[Row], None]) -> int:
-    """Hand over each answered survey, one at a time; returns how many rows the table has."""
+    """Hand over each answered survey of the practice's, one at a time; returns how many rows the table has."""
     wanted = ("survey_id", "patient_id", "episode", "clinic_id", "category", "answered_at")
-    return _sweep("SURVEYS_TABLE", wanted, take, {"FilterExpression": "attribute_exists(answered_at)"})
+    of_patients = {
+        "FilterExpression": "attribute_exists(answered_at) AND clinic_id <> :canary",
+        "ExpressionAttributeValues": {":canary": {"S": CLINIC_ID}},
+    }
+    return _sweep("SURVEYS_TABLE", wanted, take, of_patients)
 
 
 def outreach(take: Callable[[Row], None]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from local.template import load_template
 from shared.domain.erasure import LONGEST_RUN
 from shared.domain.intake import ERASED, FOLDERS
+from shared.domain.self_test import PATIENT_ID as CANARY
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 PATIENTS = {"Fn::GetAtt": ["PatientsTable", "Arn"]}
@@ -27,12 +28,15 @@ def test_the_dashboard_asks_for_it_and_can_delete_nothing_but_sign_ins() -> None
     assert deleting == [{"Fn::GetAtt": ["SessionsTable", "Arn"]}]
 
 
-def test_nothing_else_may_delete_a_patient_or_versions_of_an_upload() -> None:
+def test_nothing_else_may_delete_a_patient_but_the_self_tests_own_or_versions_of_an_upload() -> None:
     for name, resource in RESOURCES.items():
         if resource["Type"] == "AWS::IAM::Role" and name not in ("ErasePatientRole", "IntakeRole"):
             for statement in statements(name):
                 assert "s3:DeleteObjectVersion" not in statement["Action"]
-                assert not ("dynamodb:DeleteItem" in statement["Action"] and statement["Resource"] == PATIENTS)
+                is_the_canarys = name == "SelfTestRole" and CANARY in str(statement.get("Condition"))
+                assert is_the_canarys or not (
+                    "dynamodb:DeleteItem" in statement["Action"] and statement["Resource"] == PATIENTS
+                )
 
 
 def test_what_it_writes_is_marks_and_proofs_only() -> None:

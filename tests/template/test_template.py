@@ -77,6 +77,7 @@ KEY = {"Fn::If": ["StackKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "KmsKe
 ASYNCHRONOUS = [
     name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2") or events(function, "S3")
 ]
+SELF_TEST = "SelfTestFunction"
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
@@ -261,7 +262,7 @@ def test_every_function_logs_to_an_encrypted_group_that_forgets(name: str) -> No
     assert RESOURCES[logs]["Properties"]["KmsKeyId"] == KEY
 
 
-@pytest.mark.parametrize("name", ASYNCHRONOUS)
+@pytest.mark.parametrize("name", [name for name in ASYNCHRONOUS if name != SELF_TEST])
 def test_events_that_cannot_be_handled_end_in_a_queue(name: str) -> None:
     function = FUNCTIONS[name]
     destination = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["FailedEvents", "Arn"]}}
@@ -280,7 +281,8 @@ def test_events_that_cannot_be_handled_end_in_a_queue(name: str) -> None:
 def test_schedules_are_utc_pass_their_time_and_are_skipped_when_late(name: str, schedule: str) -> None:
     event = events(FUNCTIONS[name], "ScheduleV2")[schedule]
     assert event["ScheduleExpressionTimezone"] == "UTC"
-    assert event["Input"] == '{"time": "<aws.scheduler.scheduled-time>"}'
+    told = {"time": "<aws.scheduler.scheduled-time>"}
+    assert json.loads(event["Input"]) == (told | {"step": schedule.lower()} if name == SELF_TEST else told)
     assert event["State"] == {"Fn::If": ["SchedulesOn", "ENABLED", "DISABLED"]}
     assert event["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 300}
     if not events(FUNCTIONS[name], "S3"):  # an upload must not be skipped, and sweeping twice does no harm
@@ -485,7 +487,8 @@ def test_an_alarm_tells_when_a_scheduled_function_runs_no_more() -> None:
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
         if alarm["MetricName"] == "Invocations" and alarm["InsufficientDataActions"] == [{"Ref": "AlarmTopic"}]
     }
-    assert watched == {name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2")}
+    scheduled = {name for name, function in FUNCTIONS.items() if events(function, "ScheduleV2")}
+    assert watched == scheduled - {SELF_TEST}  # of which its passing is watched instead
 
 
 @pytest.mark.parametrize(

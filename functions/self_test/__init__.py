@@ -1,0 +1,1 @@
+"""Scheduled: follows a made-up patient each night from the survey to the figures."""
