@@ -61,8 +61,10 @@ def in_aws(name: str) -> Deployed:
         for page in pages
         for each in page["StackResourceSummaries"]
     }
-    patient = Config(read_timeout=1000, retries={"total_max_attempts": 1})  # a function may take a quarter of an hour
-    return Deployed(lambda service: boto3.client(service, config=patient), names)
+    # A function may take a quarter of an hour, and is never started twice; what else is asked may be asked again.
+    patient = Config(read_timeout=1000, retries={"total_max_attempts": 1})
+    steady = Config(max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 10})
+    return Deployed(lambda service: boto3.client(service, config=patient if service == "lambda" else steady), names)
 
 
 def _running() -> Stack:

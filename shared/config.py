@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TypeVar
 
+from shared.domain.clock import parse_instant
 from shared.domain.settings import (
     OFFICE_HOURS,
     AlertDetail,
@@ -107,6 +108,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         promise_contact=read("PROMISE_CONTACT", _parse_bool),
         max_sends_per_day=chosen("MAX_SENDS_PER_DAY", lambda text: parse_number(text, 0, 1_000_000), 0) or None,
         sending_paused=chosen("SENDING_PAUSED", _parse_bool, False),
+        restored_at=chosen("RESTORED_AT", parse_instant, None),
         business=business,
         response_hours=chosen("RESPONSE_HOURS", lambda text: parse_number(text, 1, 200), 8),
         cases_for_passives=chosen("CASES_FOR_PASSIVES", _parse_bool, False),

@@ -17,9 +17,10 @@ def csv_file(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     text.write("\ufeff")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(head)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
-def _harmless(cell: Cell) -> Cell:
+def harmless(cell: Cell) -> Cell:
+    """The cell as no spreadsheet computes it."""
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell

@@ -40,6 +40,7 @@ _REASONS = {
     "on_hold": "the patient was on hold",
     "opted_out": "the patient opted out",
     "refused": "the address was refused",
+    "restored": "it may have been sent before everything was restored from a backup",
     "superseded": "a newer visit was asked about instead",
     "withdrawn": "the records no longer show its visit, or the answer changed",
 }

@@ -89,6 +89,9 @@ def _never(situation: Situation, as_of: datetime) -> str:
         return _no_review(situation, survey, as_of)
     if survey.version:
         return "answered"
+    restored_at = situation.practice.restored_at
+    if message.kind is MessageKind.SURVEY and restored_at and message.due_at <= restored_at:
+        return "restored"
     return "superseded" if message.kind is MessageKind.SURVEY and _is_replaced(situation) else ""
 
 

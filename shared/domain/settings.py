@@ -124,6 +124,7 @@ class Practice:
     promise_contact: bool
     max_sends_per_day: int | None = None  # mails to patients in one UTC day; None: no limit of the practice's own
     sending_paused: bool = False  # by the stack's parameter; the owner's own switch is shared.storage.sending_health's
+    restored_at: datetime | None = None  # what was due by then may have been sent by the stack that was restored
     # What only the dashboard's settings choose; the stack's parameters do not know of it.
     business: Window = OFFICE_HOURS
     response_hours: int = 8  # business hours until somebody should have reached out

@@ -334,3 +334,9 @@ def test_what_is_foretold_is_what_a_sender_that_runs_every_half_hour_would_do(to
                         patient, surveyed_at=moment, surveyed_by=key, surveyed_for=each.message.occurred_at
                     )
     assert {(each.message.message_id, each.at, each.reason) for each in expected(situations, MONDAY_NOON)} == came
+
+
+def test_after_a_restore_no_survey_leaves_that_may_have_left_before_it():
+    restored = replace(PRACTICE, restored_at=AS_OF)
+    assert decided(practice=restored) == skip("restored")
+    assert decided(practice=replace(PRACTICE, restored_at=AS_OF - timedelta(seconds=1))) == SEND
