@@ -234,7 +234,7 @@ def _troubles(state: SendingState, practice: Practice, sent_today: int, now: dat
         yield broken(
             "Mail leaves, and Amazon SES has said of none for a quarter of an hour whether it arrived.",
             "Bounces and complaints would go unnoticed.",
-            "Look at the findings about the configuration set and its rule; docs/runbook.md#no-delivery-events-alarm.",
+            "Look at the findings about the configuration set and its rule; docs/runbook.md#no-delivery-events.",
         )
     if (most := practice.max_sends_per_day) and sent_today >= most:
         yield attention(
@@ -262,10 +262,9 @@ def recipients(who: Recipients) -> Iterator[Said]:
         )
     if not deaf and not who.unreached:
         own = sum(bool(admins) for admins in who.clinics.values())
-        yield ok(
-            f"Alerts have somebody to go to: {len(who.admins)} for the practice, and {own} of {len(who.clinics)} "
-            "clinics name people of their own."
-        )
+        people = "1 address" if len(who.admins) == 1 else f"{len(who.admins)} addresses"
+        besides = f"; {own} of {len(who.clinics)} clinics have addresses of their own" if own else ""
+        yield ok(f"Alerts go to {people}{besides}.")
 
 
 def owners(found: tuple[Owner, ...]) -> Iterator[Said]:
@@ -273,7 +272,7 @@ def owners(found: tuple[Owner, ...]) -> Iterator[Said]:
     able = [owner for owner in found if owner.is_enabled]
     here = [owner for owner in able if owner.has_signed_in]
     if here:
-        yield ok(f"{len(here)} can sign in to the dashboard as owner.")
+        yield ok(f"{'1 person' if len(here) == 1 else f'{len(here)} people'} can sign in to the dashboard as owner.")
     elif able:
         yield attention(
             f"No owner has signed in yet: {', '.join(owner.email for owner in able)}.",

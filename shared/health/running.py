@@ -33,7 +33,9 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
     gone = [each for each in found if each.is_on is None]
     off = [each for each in found if each.is_on is False]
     for each in gone:
-        yield broken(f"The schedule of {each.function} is not there any more.", _without(each.function), REPAIR)
+        yield broken(
+            f"The schedule {each.name} of {each.function} is not there any more.", _without(each.function), REPAIR
+        )
     if not wanted and len(off) + len(gone) == len(found):
         yield attention(
             "All schedules are off, as the stack's parameter SchedulesEnabled says.",
@@ -42,7 +44,7 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
         )
         return
     if not wanted:
-        on = ", ".join(each.function for each in found if each.is_on)
+        on = ", ".join(f"{each.name} of {each.function}" for each in found if each.is_on)
         yield attention(
             f"The parameter SchedulesEnabled says that nothing runs by itself, but these do: {on}.",
             "Somebody switched them on by hand; the next deployment may switch them off.",
@@ -51,7 +53,7 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
         return
     for each in off:
         yield broken(
-            f"The schedule of {each.function} is switched off.",
+            f"The schedule {each.name} of {each.function} is switched off.",
             _without(each.function),
             "Whoever looks after AWS opens Amazon EventBridge, Schedules, and enables it.",
         )
@@ -91,7 +93,7 @@ def counted(at: datetime | None, now: datetime) -> Iterator[Said]:
         yield attention(
             f"The figures were last counted {_ago(at, now)}.",
             "The dashboard's figures are of that day; newer answers are on the Comments and Cases pages only.",
-            "See docs/runbook.md#aggregate-scores-errors-alarm; `make sweep STACK=name` counts at once.",
+            "See docs/runbook.md#aggregate-scores-errors; `make sweep STACK=name` counts at once.",
         )
 
 
@@ -108,7 +110,7 @@ def self_test(passed: datetime | None, found: tuple[Schedule, ...], now: datetim
             if passed
             else "The rehearsal of the whole loop has not come through.",
             "Something between a visit's file and the score does not work, though every part may seem to.",
-            "See docs/runbook.md#self-test-alarm: it leads to the step that failed.",
+            "See docs/runbook.md#self-test: it leads to the step that failed.",
         )
 
 
@@ -123,7 +125,7 @@ def queue(failed: Queue) -> Iterator[Said]:
         f"events{aged}.",
         "A file, an answer's reaction or news of a mail could not be handled. After 14 days it is lost.",
         "`make sweep STACK=name` does what is owed. Then read the message for the cause and remove it: "
-        "docs/runbook.md#failed-events-alarm.",
+        "docs/runbook.md#failed-events.",
     )
 
 
@@ -226,7 +228,7 @@ def listeners(topic: Topic) -> Iterator[Said]:
             "After three days it is void: subscribe the address to the topic again (Amazon SNS).",
         )
     if topic.confirmed:
-        yield ok(f"{len(topic.confirmed)} hear of alarms.")
+        yield ok(f"Alarms go to {'1 address' if len(topic.confirmed) == 1 else f'{len(topic.confirmed)} addresses'}.")
     elif not topic.pending:
         yield attention(
             "Nobody hears when something stops working.",
@@ -245,7 +247,7 @@ def alarms(found: tuple[Alarm, ...]) -> Iterator[Said]:
             yield broken(f"{each.name} is not there any more.", "What it watches is watched by nobody.", REPAIR)
         elif each.state == "ALARM":
             well = False
-            see = entry.strip() or f"docs/runbook.md#{kebab(each.name)}"
+            see = entry.strip() or f"docs/runbook.md#{kebab(each.name.removesuffix('Alarm'))}"
             yield broken(f"{each.name} is raised.", describes.strip(), f"See {see}.")
         elif not each.tells:
             well = False
@@ -325,7 +327,7 @@ def in_words(span: timedelta) -> str:
 
 
 def kebab(name: str) -> str:
-    """`failed-events-alarm` for `FailedEventsAlarm`."""
+    """`failed-events` for `FailedEvents`."""
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
 
 
