@@ -1,17 +1,19 @@
 """Whether Careloop is well, in plain words: what `make doctor` says, as far as the dashboard may look."""
 
 import os
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from functions.serve_dashboard.pages import page
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.staff import Staff
 from shared.health import reading
 from shared.health.checks import diagnose, not_asked
-from shared.health.findings import State, gravest_first, summary
+from shared.health.findings import Check, Finding, State, gravest_first, summary
 
 SECONDS = 8
+Says = TypeVar("Says", Check, Finding)
 _PARTS = {
     "MailEvents": ("AWS::SES::ConfigurationSet", "CONFIGURATION_SET"),
     "StaffPool": ("AWS::Cognito::UserPool", "USER_POOL_ID"),
@@ -36,11 +38,19 @@ def overview(request: Request, staff: Staff) -> Response:
         title="Health",
         summary=summary(findings),
         troubles=[finding for finding in gravest_first(findings) if finding.state is not State.OK],
-        well=[finding for finding in findings if finding.state is State.OK],
-        by_command=not_asked(facts),
+        well=_by_subject(finding for finding in findings if finding.state is State.OK),
+        by_command=_by_subject(not_asked(facts)),
         words={State.BROKEN: "Broken", State.ATTENTION: "Needs attention", State.UNKNOWN: "Not known"},
         colors={State.BROKEN: "bad", State.ATTENTION: "warn", State.UNKNOWN: ""},
     )
+
+
+def _by_subject(said: Iterable[Says]) -> dict[str, list[Says]]:
+    """In the order in which they come."""
+    found: dict[str, list[Says]] = {}
+    for each in said:
+        found.setdefault(each.about, []).append(each)
+    return found
 
 
 def _parts() -> dict[str, reading.Part]:

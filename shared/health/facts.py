@@ -58,6 +58,7 @@ class Owner:
 class Schedule:
     """When a function runs by itself; `is_on` is None if the schedule is gone."""
 
+    name: str
     function: str
     is_on: bool | None
     every: timedelta

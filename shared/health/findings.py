@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -125,6 +126,11 @@ def summary(findings: list[Finding]) -> str:
         State.OK: "well",
     }
     return ", ".join(f"{number} {words[state]}" for state, number in numbers.items() if number)
+
+
+def day_of(moment: date) -> str:
+    """`March 4, 2026`."""
+    return f"{moment:%B} {moment.day}, {moment.year}"
 
 
 def _begin_small(text: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.domain.sending_health import SendingState, is_silent
 from shared.domain.settings import Practice
 from shared.health.facts import ConfigurationSet, Identity, MailAccount, Owner, Recipients
-from shared.health.findings import Check, Said, attention, broken, ok, unknown
+from shared.health.findings import Check, Said, attention, broken, day_of, ok, unknown
 
 LEAVES, ARRIVES, PEOPLE = "Mail leaves", "Mail arrives", "People"
 FOR_PATIENTS = 0.8  # of Amazon SES's daily quota; the rest is kept for alerts
@@ -211,21 +211,21 @@ def _troubles(state: SendingState, practice: Practice, sent_today: int, now: dat
         )
     if state.paused:
         yield attention(
-            f"{state.paused.by} switched mail to patients off on {state.paused.since:%B %d, %Y}.",
+            f"{state.paused.by} switched mail to patients off on {day_of(state.paused.since)}.",
             waits,
             "When mail may go on, an owner switches it on again: dashboard, Settings, Sending.",
         )
     if state.stopped:
         reason = state.stopped.reason.replace("_", " ")
         yield broken(
-            f"Sending stopped itself on {state.stopped.since:%B %d, %Y}: {reason}.",
+            f"Sending stopped itself on {day_of(state.stopped.since)}: {reason}.",
             f"Patients get no mail. {waits}",
             "Find out where those addresses come from, then let it go on: on the dashboard's first page, or with "
             "`make resume STACK=name`.",
         )
     if state.refused:
         yield broken(
-            f"Amazon SES has taken no mail since {state.refused.since:%B %d, %Y}: "
+            f"Amazon SES has taken no mail since {day_of(state.refused.since)}: "
             f"{state.refused.reason.replace('_', ' ')}.",
             f"Patients get no mail, and the staff no alerts. {waits}",
             f"{_CONSOLE} and its identities: they say what is wanted. Mail then goes on by itself.",

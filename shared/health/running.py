@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from shared.health.facts import Alarm, Certificate, Lately, Mapping, Page, Queue, Schedule, Topic
-from shared.health.findings import REPAIR, Check, Said, attention, broken, ok
+from shared.health.findings import REPAIR, Check, Said, attention, broken, day_of, ok
 
 RUNS, COMES_IN, ALARMS, REACHED = "Careloop runs", "Files and answers", "Alarms", "Pages and names"
 LATE = timedelta(minutes=30)  # beyond two turns, since metrics come some minutes later
@@ -63,8 +63,9 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
 
 def runs(found: tuple[Schedule, ...], last: dict[str, datetime], now: datetime) -> Iterator[Said]:
     """Whether each function whose schedule is on ran when it should have."""
-    late = [each for each in found if each.is_on and _is_late(each, last.get(each.function), now)]
-    for each in late:
+    on = [each for each in found if each.is_on]
+    late = {each.function: each for each in on if _is_late(each, last.get(each.function), now)}
+    for each in late.values():
         ran = last.get(each.function)
         yield broken(
             f"{each.function} should run every {in_words(each.every)} and last ran {_ago(ran, now)}."
@@ -73,9 +74,8 @@ def runs(found: tuple[Schedule, ...], last: dict[str, datetime], now: datetime) 
             _without(each.function),
             "Look at its schedule (Amazon EventBridge, Schedules) and whether its role may start the function.",
         )
-    on = [each for each in found if each.is_on]
     if on and not late:
-        yield ok(f"What should have run by now has run: {len(on)} functions.")
+        yield ok(f"What should have run by now has run: {len({each.function for each in on})} functions.")
 
 
 def _is_late(each: Schedule, ran: datetime | None, now: datetime) -> bool:
@@ -206,7 +206,7 @@ def last_file(at: datetime | None, now: datetime) -> Iterator[Said]:
 def last_answer(lately: Lately, now: datetime) -> Iterator[Said]:
     """Whether patients still answer."""
     quiet = (now.date() - lately.last_answer).days if lately.last_answer else None
-    told = f"The last counted answer is of {lately.last_answer:%B %d, %Y}." if lately.last_answer else ""
+    told = f"The last counted answer is of {day_of(lately.last_answer)}." if lately.last_answer else ""
     if lately.sent >= MAILS_THAT_CALL_FOR_AN_ANSWER and (quiet is None or quiet > DAYS_WITHOUT_AN_ANSWER):
         yield attention(
             f"{lately.sent:,} surveys left in the last two weeks, and nobody answered in the last "
@@ -281,7 +281,7 @@ def pages(patients: Page, staff: Page) -> Iterator[Said]:
 
 def certificate(found: Certificate, now: datetime) -> Iterator[Said]:
     """Whether the practice's own names stay trusted."""
-    ends = f"{found.ends:%B %d, %Y}" if found.ends else ""
+    ends = f"{day_of(found.ends)}" if found.ends else ""
     if found.status != "ISSUED" or (found.ends and found.ends <= now):
         yield broken(
             f"The certificate of your own names is not valid ({found.status.lower().replace('_', ' ')}).",
@@ -332,7 +332,8 @@ def kebab(name: str) -> str:
 
 
 def _ago(moment: datetime, now: datetime) -> str:
-    return f"{in_words(max(now - moment, timedelta()))} ago ({moment.astimezone(UTC):%B %d, %H:%M} UTC)"
+    utc = moment.astimezone(UTC)
+    return f"{in_words(max(now - moment, timedelta()))} ago ({utc:%B} {utc.day}, {utc:%H:%M} UTC)"
 
 
 def _without(function: str) -> str:

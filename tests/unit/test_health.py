@@ -1,0 +1,315 @@
+"""What each check says of each thing that can be wrong, what that means, and what to do."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.config import read_practice
+from shared.domain.sending_health import Fates, Paused, Refusal, Refused, SendingState, Stopped, StopReason
+from shared.health import facts
+from shared.health.checks import CHECKS, diagnose, not_asked
+from shared.health.findings import Finding, Gone, State, Unread, exit_code, gravest_first, summary
+from shared.health.mail import NEEDED
+from shared.health.running import in_words, kebab, working_days_between
+from tests.environment import ENVIRONMENT
+
+NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)  # a Wednesday
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ACCOUNT = facts.MailAccount(in_production=True, sends=True, enforcement="HEALTHY", quota=50_000, sent=70)
+DOMAIN = facts.Identity(
+    "riverside.example.com",
+    is_verified=True,
+    signs=True,
+    dkim="SUCCESS",
+    mail_from="bounce.riverside.example.com",
+    mail_from_status="SUCCESS",
+)
+SET = facts.ConfigurationSet(sends=True, suppressed=frozenset({"BOUNCE", "COMPLAINT"}), told=NEEDED)
+PRACTICE = read_practice({**ENVIRONMENT, "MAX_SENDS_PER_DAY": "200"})
+SENDS = facts.Schedule("EveryTenMinutes", "SendSurveyFunction", True, timedelta(minutes=10), NOW - 9 * DAY)
+COUNTS = facts.Schedule("Nightly", "AggregateScoresFunction", True, DAY, NOW - 9 * DAY)
+REHEARSES = facts.Schedule("Check", "SelfTestFunction", True, DAY, NOW - 9 * DAY)
+SCHEDULES = (SENDS, COUNTS, REHEARSES)
+RUNS = {each.function: NOW - HOUR / 6 for each in SCHEDULES}
+WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK")
+ALARM = facts.Alarm("FailedEventsAlarm", "OK", "An event waits. Runbook: docs/runbook.md#failed-events", tells=True)
+TABLE = facts.Table("Patients", has_recovery=True, is_protected=True)
+OWNER = facts.Owner("olive@example.com", is_enabled=True, has_signed_in=True)
+RECIPIENTS = facts.Recipients(("admin@example.com",), {"north": ()}, {})
+PATIENTS_PAGE = facts.Page("https://care.example.com/s/none", 404)
+STAFF_PAGE = facts.Page("https://staff.example.com/signed-out", 200)
+CERTIFICATE = facts.Certificate("ISSUED", NOW + 200 * DAY)
+STOPPED = Stopped(NOW - DAY, StopReason.BOUNCES, Fates(100, 12, 0))
+WELL: dict[str, Any] = {
+    "now": NOW,
+    "is_local": False,
+    "account": ACCOUNT,
+    "practice": PRACTICE,
+    "identities": (DOMAIN,),
+    "configuration": SET,
+    "sending": SendingState(),
+    "sent_today": 12,
+    "dmarc": ("v=DMARC1; p=none; rua=mailto:it@example.com",),
+    "rule": True,
+    "suppressed_staff": {},
+    "recipients": RECIPIENTS,
+    "owners": (OWNER,),
+    "second_factor": "ON",
+    "schedules": SCHEDULES,
+    "schedules_wanted": True,
+    "halted": {},
+    "last_runs": RUNS,
+    "counted_at": NOW - 7 * HOUR,
+    "self_test": NOW - 6 * HOUR,
+    "queue": facts.Queue(0, None),
+    "mappings": (WAKES,),
+    "triggers": (),
+    "last_file": NOW - 5 * HOUR,
+    "lately": facts.Lately(sent=400, last_answer=date(2026, 3, 3)),
+    "topic": facts.Topic(("it@example.com",), ()),
+    "alarms": (ALARM,),
+    "patients_page": PATIENTS_PAGE,
+    "staff_page": STAFF_PAGE,
+    "certificate": CERTIFICATE,
+    "version": "1.0.0+abc",
+    "version_here": "1.0.0+abc",
+    "settings": "",
+    "tables": (TABLE,),
+    "versioning": "Enabled",
+    "key": "Enabled",
+    "secret": False,
+    "retention": {"SendSurveyLogs": 90},
+}
+BROKEN, LOOK, UNKNOWN, OK = State.BROKEN, State.ATTENTION, State.UNKNOWN, State.OK
+# What is otherwise, the check that says so, how it stands then, and words of what it says.
+WRONG: list[tuple[dict[str, Any], str, State, str]] = [
+    ({"account": replace(ACCOUNT, in_production=False)}, "Released by Amazon SES", BROKEN, "sandbox"),
+    ({"account": replace(ACCOUNT, sends=False)}, "Account in good standing", BROKEN, "paused sending"),
+    ({"account": replace(ACCOUNT, enforcement="SHUTDOWN")}, "Account in good standing", BROKEN, "paused sending"),
+    ({"account": replace(ACCOUNT, enforcement="PROBATION")}, "Account in good standing", LOOK, "reviewing"),
+    ({"account": replace(ACCOUNT, quota=200, sent=160)}, "Daily quota", LOOK, "160 of 200"),
+    ({"account": replace(ACCOUNT, quota=200)}, "Daily quota", LOOK, "allows itself 200"),
+    ({"identities": ()}, "Sender verified", BROKEN, "Neither the sender care@riverside.example.com"),
+    ({"identities": (replace(DOMAIN, is_verified=False),)}, "Sender verified", BROKEN, "not verified yet"),
+    ({"configuration": replace(SET, sends=False)}, "Configuration set", BROKEN, "switched off"),
+    ({"configuration": replace(SET, told=NEEDED - {"BOUNCE"})}, "Configuration set", BROKEN, "(bounce)"),
+    ({"configuration": Gone("The configuration set")}, "Configuration set", BROKEN, "not there any more"),
+    ({"practice": replace(PRACTICE, sending_paused=True)}, "Nothing holds mail back", LOOK, "SendingPaused"),
+    ({"sending": SendingState(paused=Paused(NOW, "Olive"))}, "Nothing holds mail back", LOOK, "Olive switched"),
+    ({"sending": SendingState(stopped=STOPPED)}, "Nothing holds mail back", BROKEN, "too many bounces"),
+    (
+        {"sending": SendingState(refused=Refused(NOW, Refusal.SENDER_REFUSED))},
+        *("Nothing holds mail back", BROKEN, "sender refused"),
+    ),
+    ({"sending": SendingState(silent_since=NOW - HOUR)}, "Nothing holds mail back", BROKEN, "quarter of an hour"),
+    ({"sent_today": 200}, "Nothing holds mail back", LOOK, "200 mails have left"),
+    ({"identities": (replace(DOMAIN, dkim="PENDING"),)}, "Signed mail (DKIM)", LOOK, "pending"),
+    ({"identities": (replace(DOMAIN, signs=False),)}, "Signed mail (DKIM)", LOOK, "not signed"),
+    ({"identities": (replace(DOMAIN, mail_from=""),)}, "Name for bounces (MAIL FROM)", LOOK, "a name of Amazon's"),
+    (
+        {"identities": (replace(DOMAIN, mail_from_status="FAILED"),)},
+        *("Name for bounces (MAIL FROM)", LOOK, "bounce.riverside.example.com is not working"),
+    ),
+    ({"dmarc": ()}, "Forged mail (DMARC)", LOOK, "no DMARC record"),
+    ({"dmarc": ("v=DMARC1; p=none", "v=DMARC1; p=reject")}, "Forged mail (DMARC)", LOOK, "2 DMARC records"),
+    ({"dmarc": ("v=DMARC1; p=maybe",)}, "Forged mail (DMARC)", LOOK, "no policy"),
+    ({"rule": False}, "News of mail comes in", BROKEN, "switched off"),
+    ({"configuration": replace(SET, suppressed=frozenset())}, "Suppression of failed addresses", LOOK, "bounce"),
+    ({"suppressed_staff": {"a@b.example": "BOUNCE"}}, "Alert addresses not suppressed", BROKEN, "a@b.example"),
+    ({"recipients": replace(RECIPIENTS, admins=())}, "Alerts have recipients", BROKEN, "clinic north"),
+    (
+        {"recipients": replace(RECIPIENTS, unreached={"admin@example.com": "bounced"})},
+        *("Alerts have recipients", BROKEN, "admin@example.com sends our mail back"),
+    ),
+    (
+        {"recipients": replace(RECIPIENTS, unreached={"admin@example.com": "complained"})},
+        *("Alerts have recipients", BROKEN, "marked our mail as spam"),
+    ),
+    ({"owners": ()}, "An owner can sign in", BROKEN, "Nobody"),
+    ({"owners": (replace(OWNER, is_enabled=False),)}, "An owner can sign in", BROKEN, "Nobody"),
+    ({"owners": (replace(OWNER, has_signed_in=False),)}, "An owner can sign in", LOOK, "olive@example.com"),
+    ({"second_factor": "OFF"}, "Second factor", BROKEN, "password alone"),
+    ({"second_factor": "OPTIONAL"}, "Second factor", BROKEN, "optional"),
+    ({"second_factor": "OFF", "is_local": True}, "Second factor", UNKNOWN, "this machine"),
+    ({"schedules": (replace(SENDS, is_on=None), COUNTS)}, "Schedules are on", BROKEN, "not there any more"),
+    ({"schedules": (replace(SENDS, is_on=False), COUNTS)}, "Schedules are on", BROKEN, "EveryTenMinutes of SendSurvey"),
+    (
+        {"schedules": tuple(replace(each, is_on=False) for each in SCHEDULES), "schedules_wanted": False},
+        *("Schedules are on", LOOK, "All schedules are off"),
+    ),
+    ({"schedules_wanted": False}, "Schedules are on", LOOK, "these do"),
+    ({"halted": {"SendSurveyFunction": "may not run at all"}}, "Functions may run", BROKEN, "may not run at all"),
+    (
+        {"last_runs": {**RUNS, "SendSurveyFunction": NOW - HOUR}},
+        "Last runs",
+        BROKEN,
+        "last ran 1 hour ago (March 4, 14:00 UTC)",
+    ),
+    ({"last_runs": {**RUNS, "SendSurveyFunction": NOW - 9 * DAY}}, "Last runs", BROKEN, "9 days ago"),
+    ({"schedules": (SENDS,), "last_runs": {}}, "Last runs", BROKEN, "has not run lately"),
+    ({"counted_at": NOW - 27 * HOUR}, "Nightly count", LOOK, "27 hours ago"),
+    ({"self_test": NOW - 27 * HOUR}, "Rehearsal", BROKEN, "27 hours ago"),
+    ({"self_test": None}, "Rehearsal", BROKEN, "has not come through"),
+    ({"queue": facts.Queue(1, None)}, "Failed events", BROKEN, "1 event waits"),
+    ({"queue": facts.Queue(3, 2 * DAY)}, "Failed events", BROKEN, "the oldest for 2 days"),
+    ({"mappings": (replace(WAKES, state="Disabled"),)}, "Answers wake reactions", BROKEN, "switched off"),
+    ({"mappings": (replace(WAKES, state=""),)}, "Answers wake reactions", BROKEN, "not there any more"),
+    (
+        {"mappings": (replace(WAKES, function="RequestReviewFunction", last_result="PROBLEM: Function call failed"),)},
+        *("Answers wake reactions", BROKEN, "Function call failed"),
+    ),
+    ({"triggers": ("incoming/",)}, "Files are noticed", BROKEN, "incoming/"),
+    ({"last_file": None}, "Last file", LOOK, "30 days"),
+    ({"last_file": NOW - 6 * DAY}, "Last file", LOOK, "6 days ago"),
+    ({"lately": facts.Lately(30, date(2026, 2, 24))}, "Last answer", LOOK, "30 surveys"),
+    ({"lately": facts.Lately(30, None)}, "Last answer", LOOK, "nobody answered"),
+    ({"topic": facts.Topic((), ())}, "Somebody hears of alarms", LOOK, "Nobody hears"),
+    ({"topic": facts.Topic((), ("it@example.com",))}, "Somebody hears of alarms", BROKEN, "not confirmed"),
+    ({"alarms": (replace(ALARM, state="ALARM"),)}, "Alarms raised", BROKEN, "is raised"),
+    ({"alarms": (replace(ALARM, state=""),)}, "Alarms raised", BROKEN, "not there any more"),
+    ({"alarms": (replace(ALARM, tells=False),)}, "Alarms raised", BROKEN, "tells nobody"),
+    ({"patients_page": replace(PATIENTS_PAGE, status=502)}, "Pages answer", BROKEN, "patients answers with 502"),
+    (
+        {"staff_page": facts.Page("https://staff.example.com", None, "no such name")},
+        *("Pages answer", BROKEN, "the staff does not answer: no such name"),
+    ),
+    ({"certificate": replace(CERTIFICATE, ends=NOW + 20 * DAY)}, "Certificate", LOOK, "March 24, 2026"),
+    ({"certificate": replace(CERTIFICATE, ends=NOW)}, "Certificate", BROKEN, "not valid"),
+    ({"certificate": facts.Certificate("PENDING_VALIDATION", None)}, "Certificate", BROKEN, "pending validation"),
+    ({"version": "0.9.0+abc"}, "Version", LOOK, "0.9.0+abc"),
+    ({"settings": "the setting SEND_DAYS is malformed"}, "Settings can be read", BROKEN, "SEND_DAYS"),
+    ({"tables": (replace(TABLE, has_recovery=False),)}, "Backups", BROKEN, "No backup is kept of Patients"),
+    ({"tables": (facts.Table("Patients", None, None),)}, "Backups", BROKEN, "Not there any more: Patients"),
+    ({"tables": (replace(TABLE, is_protected=False),)}, "Protected from deletion", LOOK, "Patients"),
+    ({"versioning": "Suspended"}, "Earlier versions of files", LOOK, "suspended"),
+    ({"key": "PendingDeletion"}, "Key of the data", BROKEN, "waiting to be deleted"),
+    ({"key": "Disabled"}, "Key of the data", BROKEN, "disabled"),
+    ({"secret": True}, "Hash key", BROKEN, "waiting to be deleted"),
+    ({"retention": {"SendSurveyLogs": None, "AlertStaffLogs": 90}}, "How long logs are kept", LOOK, "SendSurveyLogs"),
+]
+
+
+def found(**otherwise: Any) -> list[Finding]:
+    return diagnose({**WELL, **otherwise})
+
+
+def test_a_stack_that_is_as_it_should_be_gives_no_work():
+    findings = found()
+    assert [finding for finding in findings if finding.state is not State.OK] == []
+    assert {finding.check for finding in findings} == {check.title for check in CHECKS}
+    assert exit_code(findings) == 0
+    assert not any(finding.means or finding.do for finding in findings)
+
+
+@pytest.mark.parametrize(("otherwise", "check", "state", "words"), WRONG)
+def test_what_is_wrong_is_said_with_what_it_means_and_what_to_do(otherwise, check, state, words):
+    findings = [finding for finding in found(**otherwise) if finding.check == check]
+    [said] = [finding for finding in findings if finding.state is not OK]
+    assert said.state is state
+    assert words in said.says
+    assert said.means.endswith(".")
+    assert said.do.endswith(".")
+    assert [finding for finding in findings if finding.state is OK] == []
+
+
+def test_every_check_is_tried_with_something_wrong():
+    assert {check for _, check, _, _ in WRONG} == {check.title for check in CHECKS}
+
+
+@pytest.mark.parametrize("fact", sorted(WELL.keys() - {"now", "is_local", "version_here"}))
+def test_a_fact_that_cannot_be_read_is_never_taken_for_well(fact):
+    findings = found(**{fact: Unread("not allowed to ask", "Ask as somebody who may.")})
+    concerned = [check.title for check in CHECKS if fact in check.needs]
+    assert concerned
+    for title in concerned:
+        [finding] = [each for each in findings if each.check == title]
+        assert finding.state is UNKNOWN
+        assert finding.says == "Could not be looked at: not allowed to ask."
+        assert finding.means
+        assert finding.do == "Ask as somebody who may."
+    assert exit_code(findings) == 1
+
+
+def test_what_nobody_set_out_to_read_is_not_judged():
+    some = {name: WELL[name] for name in ("now", "is_local", "queue")}
+    assert [finding.check for finding in diagnose(some)] == ["Failed events"]
+    assert len(not_asked(some)) == len(CHECKS) - 1
+
+
+def test_several_things_that_hold_mail_back_are_all_said():
+    state = SendingState(stopped=STOPPED, silent_since=NOW - HOUR)
+    said = [each.state for each in found(sending=state, sent_today=200) if each.check == "Nothing holds mail back"]
+    assert said == [BROKEN, BROKEN, LOOK]
+
+
+def test_what_has_not_had_its_turn_yet_is_not_late():
+    young = tuple(replace(each, changed_at=NOW - each.every) for each in SCHEDULES)
+    findings = found(schedules=young, last_runs={}, counted_at=None, self_test=None)
+    assert exit_code(findings) == 0
+
+
+def test_what_is_switched_off_is_not_also_said_to_be_late():
+    off = tuple(replace(each, is_on=False) for each in SCHEDULES)
+    findings = found(schedules=off, schedules_wanted=False, last_runs={}, self_test=None)
+    assert [finding.check for finding in findings if finding.state is not OK] == ["Schedules are on"]
+
+
+def test_a_weekend_without_a_file_is_nothing_to_look_at():
+    monday, friday = datetime(2026, 3, 9, 15, tzinfo=UTC), datetime(2026, 3, 6, 15, tzinfo=UTC)
+    [said] = [each for each in found(now=monday, last_file=friday) if each.check == "Last file"]
+    assert said.state is OK
+    assert working_days_between(date(2026, 3, 6), date(2026, 3, 9)) == 1
+    assert working_days_between(date(2026, 3, 4), date(2026, 3, 11)) == 5
+    assert working_days_between(date(2026, 3, 7), date(2026, 3, 8)) == 0
+
+
+def test_no_answers_to_a_few_surveys_are_nothing_to_look_at():
+    [said] = [each for each in found(lately=facts.Lately(29, None)) if each.check == "Last answer"]
+    assert said.state is OK
+
+
+def test_the_exit_code_tells_broken_from_what_only_needs_a_look():
+    assert exit_code(found(dmarc=())) == 1
+    assert exit_code(found(dmarc=Unread("no answer", "Later."))) == 1
+    assert exit_code(found(dmarc=(), rule=False)) == 2
+
+
+def test_the_gravest_comes_first_and_the_summary_counts():
+    findings = gravest_first(found(dmarc=(), rule=False, versioning=Unread("no answer", "Later.")))
+    assert [finding.state for finding in findings[:4]] == [BROKEN, LOOK, UNKNOWN, OK]
+    assert summary(findings) == f"1 broken, 1 needs attention, 1 not known, {len(findings) - 3} well"
+
+
+def test_a_raised_alarm_says_what_it_means_and_leads_to_its_page():
+    [said] = [each for each in found(alarms=(replace(ALARM, state="ALARM"),)) if each.check == "Alarms raised"]
+    assert said.means == "An event waits."
+    assert said.do == "See docs/runbook.md#failed-events."
+
+
+def test_an_alarm_without_a_page_of_its_own_leads_to_where_it_should_stand():
+    bare = facts.Alarm("FailedEventsAlarm", "ALARM", "An event waits.", tells=True)
+    [said] = [each for each in found(alarms=(bare,)) if each.check == "Alarms raised"]
+    assert said.do == "See docs/runbook.md#failed-events."
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(seconds=30), "a minute"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(minutes=10), "10 minutes"),
+        (HOUR, "1 hour"),
+        (timedelta(minutes=90), "90 minutes"),
+        (26 * HOUR, "26 hours"),
+        (DAY, "1 day"),
+        (9 * DAY, "9 days"),
+    ],
+)
+def test_spans_are_said_as_people_say_them(span, words):
+    assert in_words(span) == words
+
+
+def test_the_runbook_s_entries_are_named_like_the_alarms():
+    assert kebab("SendSurveySilent") == "send-survey-silent"
