@@ -1,28 +1,14 @@
-"""What docs/deploy.md names exists: parameters, outputs, verbs of make, and every command of AWS with its options."""
+"""docs/deploy.md says what SAM asks, what the key's policy needs and what is usual, as the template has it."""
 
 import json
 import re
-import shlex
 
-import botocore.session
-import pytest
-from botocore import xform_name
+from local.template import events, functions, load_template
+from tests.documents.markdown import document
 
-from local.template import ROOT, events, functions, load_template
-
-TEXT = (ROOT / "docs" / "deploy.md").read_text()
+TEXT = document("docs/deploy.md").text
 TEMPLATE = load_template()
-BLOCKS = re.findall(r"^```\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
-OF_AWS = [line for line in LINES if line.startswith("aws ") and not line.startswith("aws s3 ")]
 SECONDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine"]
-
-
-def test_every_parameter_and_output_that_it_names_exists() -> None:
-    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", TEXT))
-    known = {*TEMPLATE["Parameters"], *TEMPLATE["Outputs"]}
-    assert named
-    assert named <= known
 
 
 def test_it_asks_for_answers_in_the_order_of_sam_and_for_no_other() -> None:
@@ -35,18 +21,6 @@ def test_it_asks_for_answers_in_the_order_of_sam_and_for_no_other() -> None:
 def test_it_says_how_often_sam_asks_about_authentication() -> None:
     routes = sum(len(events(function, "Api")) for function in functions(TEMPLATE).values())
     assert f"{SECONDS[routes - 2]} times `… has no authentication" in TEXT
-
-
-@pytest.mark.parametrize("command", OF_AWS)
-def test_aws_knows_each_command_and_its_options(command: str) -> None:
-    _, service, operation, *rest = shlex.split(command)
-    model = botocore.session.get_session().get_service_model(service)
-    operations = {xform_name(name, "-"): name for name in model.operation_names}
-    shape = model.operation_model(operations[operation]).input_shape
-    known = {xform_name(member, "-") for member in shape.members} if shape else set()
-    options = {each.removeprefix("--").removeprefix("no-") for each in rest if each.startswith("--")}
-    assert options <= known
-    assert {xform_name(member, "-") for member in (shape.required_members if shape else ())} <= options
 
 
 def test_the_policy_for_a_key_of_ones_own_is_that_of_the_stacks_key() -> None:
@@ -77,3 +51,13 @@ def test_the_limit_of_the_first_week_and_the_firewall_are_as_it_says() -> None:
     assert f"each of {SECONDS[len(rules) - 2]} rules" in TEXT
     limit = rules[0]["Statement"]["RateBasedStatement"]["Limit"]
     assert f"at most {limit:,} requests in five minutes" in TEXT
+
+
+def test_what_it_costs_is_what_was_computed() -> None:
+    computed = document("docs/cost.md").text
+    [(thousand, month)] = re.findall(
+        r"A thousand surveys cost \$([\d.]+),.*?costs\n\$([\d.]+) before", computed, re.DOTALL
+    )
+    said = f"about ${float(month):.0f} a month and {float(thousand) * 100:.0f} cents for a thousand surveys"
+    assert said in TEXT
+    assert said in document("README.md").text
