@@ -24,7 +24,7 @@ TRIGGERED = ("incoming/", "preview/", "settings/")
 _LATELY = timedelta(days=14)
 _REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
 _GONE = {
-    *("NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket", "404"),
+    *("NotFound", "NotFoundException", "ResourceNotFoundException", "TableNotFoundException", "NoSuchBucket", "404"),
     *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
 }
 _NOT_EMULATED = ("Unknown SES", "Unknown operation", "Unsupported operation", "Unknown action")
@@ -144,8 +144,16 @@ def not_emulated(what: str) -> Unread:
     return Unread(f"the stand-in for AWS on this machine has no {what}", "Nothing here. In AWS, this is looked at.")
 
 
-def _code(error: Any) -> str:
-    return str(error.response["Error"].get("Code", ""))
+def _known(place: Place, service: str, operation: str, **asked: Any) -> Any:
+    """What AWS says of a part, or None if it does not know it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return getattr(place.client(service), operation)(**asked)
+    except ClientError as error:
+        if isinstance(_of_refusal(error, place), Gone):
+            return None
+        raise
 
 
 # ---- Mail -------------------------------------------------------------------------------------------------
@@ -171,10 +179,8 @@ def identities(place: Place) -> tuple[facts.Identity, ...]:
 
 
 def _identity(place: Place, name: str) -> facts.Identity | None:
-    mail = place.client("sesv2")
-    try:
-        told = mail.get_email_identity(EmailIdentity=name)
-    except mail.exceptions.NotFoundException:
+    told = _known(place, "sesv2", "get_email_identity", EmailIdentity=name)
+    if told is None:
         return None
     dkim, mail_from = told.get("DkimAttributes", {}), told.get("MailFromAttributes", {})
     return facts.Identity(
@@ -190,9 +196,8 @@ def _identity(place: Place, name: str) -> facts.Identity | None:
 def configuration(place: Place) -> facts.ConfigurationSet | Gone:
     """The configuration set, and which events go to the bus."""
     mail, name = place.client("sesv2"), place.name("MailEvents")
-    try:
-        told = mail.get_configuration_set(ConfigurationSetName=name)
-    except mail.exceptions.NotFoundException:
+    told = _known(place, "sesv2", "get_configuration_set", ConfigurationSetName=name)
+    if told is None:
         return Gone("The configuration set of Amazon SES")
     listed = mail.get_configuration_set_event_destinations(ConfigurationSetName=name)["EventDestinations"]
     to_the_bus = [each for each in listed if each["Enabled"] and each.get("EventBridgeDestination")]
@@ -205,10 +210,9 @@ def configuration(place: Place) -> facts.ConfigurationSet | Gone:
 
 def rule(place: Place) -> bool | Gone:
     """Whether the rule for what becomes of mails is on."""
-    events = place.client("events")
-    try:
-        told = events.describe_rule(Name=place.name("MailEventsRule").rpartition("/")[2].rpartition("|")[2])
-    except events.exceptions.ResourceNotFoundException:
+    name = place.name("MailEventsRule").rpartition("/")[2]
+    told = _known(place, "events", "describe_rule", Name=name)
+    if told is None:
         return Gone("The rule that hands on what Amazon SES tells of mails")
     return bool(told["State"].startswith("ENABLED"))
 
@@ -225,15 +229,11 @@ def dmarc(place: Place) -> tuple[str, ...]:
 
 def suppressed_staff(place: Place) -> dict[str, str]:
     """Whom of those who get alerts Amazon SES holds mail back from, and why."""
-    mail, found = place.client("sesv2"), {}
+    found = {}
     for address in sorted(_everybody()):
-        try:
-            told = mail.get_suppressed_destination(EmailAddress=address)
-        except mail.exceptions.NotFoundException as error:
-            if place.is_local and error.response["Error"]["Message"].startswith(_NOT_EMULATED):
-                raise
-            continue
-        found[address] = told["SuppressedDestination"]["Reason"]
+        told = _known(place, "sesv2", "get_suppressed_destination", EmailAddress=address)
+        if told:
+            found[address] = told["SuppressedDestination"]["Reason"]
     return found
 
 
@@ -343,11 +343,10 @@ def _schedules(place: Place) -> dict[str, str]:
 
 
 def _schedule(place: Place, logical: str, name: str) -> facts.Schedule:
-    scheduler, function = place.client("scheduler"), _function_of(place, logical)
+    function = _function_of(place, logical)
     own = logical.removeprefix(function)
-    try:
-        told = scheduler.get_schedule(Name=name.rpartition("/")[2])
-    except scheduler.exceptions.ResourceNotFoundException:
+    told = _known(place, "scheduler", "get_schedule", Name=name.rpartition("/")[2])
+    if told is None:
         return facts.Schedule(own, function, None, timedelta(days=1), None)
     return facts.Schedule(
         own, function, told["State"] == "ENABLED", every(told["ScheduleExpression"]), told.get("LastModificationDate")
@@ -434,16 +433,14 @@ def halted(place: Place) -> dict[str, str]:
 
 
 def _halted(place: Place, name: str) -> str:
-    functions = place.client("lambda")
-    try:
-        told = functions.get_function_configuration(FunctionName=name)
-    except functions.exceptions.ResourceNotFoundException:
+    told = _known(place, "lambda", "get_function_configuration", FunctionName=name)
+    if told is None:
         return "is not there any more"
     if told.get("State") == "Failed":
         return f"cannot start ({told.get('StateReasonCode', 'no reason given')})"
     if told.get("LastUpdateStatus") == "Failed":
         return f"could not be brought up to date ({told.get('LastUpdateStatusReasonCode', 'no reason given')})"
-    reserved = functions.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
+    reserved = place.client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
     return "may not run at all (its reserved concurrency is 0)" if reserved == 0 else ""
 
 
@@ -455,23 +452,19 @@ def mappings(place: Place) -> tuple[facts.Mapping, ...]:
 
 
 def _mapping(place: Place, logical: str, name: str) -> facts.Mapping:
-    functions = place.client("lambda")
-    try:
-        told = functions.get_event_source_mapping(UUID=name)
-    except functions.exceptions.ResourceNotFoundException:
+    told = _known(place, "lambda", "get_event_source_mapping", UUID=name)
+    if told is None:
         return facts.Mapping(_function_of(place, logical), "", "")
     return facts.Mapping(_function_of(place, logical), told["State"], told.get("LastProcessingResult") or "")
 
 
 def queue(place: Place) -> facts.Queue | Gone:
     """The queue of failed events."""
-    queues, url = place.client("sqs"), place.name("FailedEvents")
     asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    try:
-        told = queues.get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"]
-    except queues.exceptions.QueueDoesNotExist:
+    told = _known(place, "sqs", "get_queue_attributes", QueueUrl=place.name("FailedEvents"), AttributeNames=asked)
+    if told is None:
         return Gone("The queue of failed events")
-    return facts.Queue(sum(int(told[name]) for name in asked), None)
+    return facts.Queue(sum(int(told["Attributes"][name]) for name in asked), None)
 
 
 def queue_with_age(place: Place) -> facts.Queue | Gone:
@@ -578,17 +571,12 @@ def tables(place: Place) -> tuple[facts.Table, ...]:
 
 
 def _table(place: Place, logical: str, name: str) -> facts.Table:
-    from botocore.exceptions import ClientError
-
-    database = place.client("dynamodb")
-    try:
-        backups = database.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
-        table = database.describe_table(TableName=name)["Table"]
-    except ClientError as error:
-        if _code(error) not in ("ResourceNotFoundException", "TableNotFoundException"):
-            raise
+    backups = _known(place, "dynamodb", "describe_continuous_backups", TableName=name)
+    described = _known(place, "dynamodb", "describe_table", TableName=name)
+    if backups is None or described is None:
         return facts.Table(logical.removesuffix("Table"), None, None)
-    recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    table, kept = described["Table"], backups["ContinuousBackupsDescription"]
+    recovery = kept.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
     return facts.Table(
         logical.removesuffix("Table"), recovery == "ENABLED", table.get("DeletionProtectionEnabled", False)
     )
@@ -607,11 +595,8 @@ def key(place: Place) -> str:
 
 def secret(place: Place) -> bool | Gone:
     """Whether the hash key waits to be deleted."""
-    secrets = place.client("secretsmanager")
-    try:
-        return "DeletedDate" in secrets.describe_secret(SecretId=place.name("HashKey"))
-    except secrets.exceptions.ResourceNotFoundException:
-        return Gone("The secret of the hash key")
+    told = _known(place, "secretsmanager", "describe_secret", SecretId=place.name("HashKey"))
+    return Gone("The secret of the hash key") if told is None else "DeletedDate" in told
 
 
 def retention(place: Place) -> dict[str, int | None]:

@@ -1,0 +1,66 @@
+"""The page on health: the same findings in an owner's words, and the page opens whatever AWS refuses."""
+
+import pytest
+
+from functions.serve_dashboard import health_page
+from shared.domain.staff import Role
+from tests.handlers.dashboard import signed_in
+from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, FakeAccount
+
+pytestmark = pytest.mark.usefixtures("aws")
+HEALTH = "/settings/health"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
+    fake = FakeAccount()
+    monkeypatch.setattr(health_page, "client", fake.client)
+    return fake
+
+
+def test_an_owner_reads_what_is_wrong_what_it_means_and_what_to_do(account):
+    account.answers["sesv2.get_account"] = {**ANSWERS["sesv2.get_account"], "ProductionAccessEnabled": False}
+    page = signed_in().get(HEALTH)
+    assert page.status == 200
+    assert "1 broken" in page.text
+    assert "Broken Released by Amazon SES" in page.text
+    assert "Mail reaches only addresses that were verified by hand" in page.text
+    assert "What to do: Ask AWS for production access" in page.text
+
+
+def test_where_all_is_well_the_page_says_so_and_what_it_does_not_look_at(account):
+    page = signed_in().get(HEALTH)
+    assert "Everything that was looked at is well" in page.text
+    assert "make doctor" in page.text
+    for title in ("Schedules are on", "Last runs", "Alarms raised", "How long logs are kept"):
+        assert title in page.text.partition("What this page does not look at")[2]
+
+
+def test_whatever_may_not_be_asked_the_page_opens_and_says_so(account):
+    account.refused = dict.fromkeys([*ANSWERS, *NOBODY_THERE], "AccessDeniedException")
+    page = signed_in().get(HEALTH)
+    assert page.status == 200
+    assert "Everything that was looked at is well" not in page.text
+    assert "Not known Backups" in page.text
+    assert "not allowed to ask (GetAccount)" in page.text
+
+
+def test_in_an_update_s_first_moments_the_page_opens_without_the_new_variables(account, monkeypatch):
+    monkeypatch.delenv("FAILED_EVENTS_QUEUE")
+    page = signed_in().get(HEALTH)
+    assert page.status == 200
+    assert "Not known Failed events" in page.text
+
+
+def test_only_owners_see_it(account):
+    assert signed_in(Role.CLINIC_ADMIN, "north").get(HEALTH).status == 404
+    assert signed_in(Role.THERAPIST).get(HEALTH).status == 404
+    assert account.asked == set()
+    assert "Health" in signed_in().get("/settings").text
+
+
+def test_a_command_in_a_text_is_shown_as_one(account):
+    account.answers["sqs.get_queue_attributes"] = {
+        "Attributes": {"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "0"}
+    }
+    assert "<code>make sweep STACK=name</code>" in signed_in().get(HEALTH).body

@@ -1,0 +1,241 @@
+"""What is read of a stack, and what becomes of a question that AWS refuses, does not know or does not answer."""
+
+import threading
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from shared.domain.delivery import staff_key
+from shared.domain.settings import ClinicSettings
+from shared.health import reading
+from shared.health.checks import CHECKS, diagnose
+from shared.health.facts import Lately
+from shared.health.findings import Finding, State, Unread
+from shared.storage import addresses, scores, settings
+from tests.environment import ENVIRONMENT
+from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, NOW, PARTS, FakeAccount, a_place
+
+pytestmark = pytest.mark.usefixtures("aws")
+ADMIN = ENVIRONMENT["ADMIN_ADDRESSES"]
+OPERATIONS = sorted({*ANSWERS, *NOBODY_THERE})
+
+
+def looked_at(account: FakeAccount, *, is_local: bool = False, **differences: Any) -> list[Finding]:
+    place = a_place(account, is_local=is_local, **differences)
+    facts = reading.gather(reading.by_the_command(place), place)
+    return diagnose({**facts, "version_here": "1.0.0+abc"})
+
+
+def refusing(operation: str, code: str, words: str = "somebody@example.com may not") -> FakeAccount:
+    account = FakeAccount(words=words)
+    account.refused[operation] = code
+    return account
+
+
+def of(findings: list[Finding], check: str) -> list[Finding]:
+    return [finding for finding in findings if finding.check == check]
+
+
+def troubles(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.state is not State.OK]
+
+
+def test_all_there_is_to_ask_is_asked_and_found_well():
+    account = FakeAccount()
+    findings = looked_at(account)
+    assert troubles(findings) == []
+    assert {finding.check for finding in findings} == {check.title for check in CHECKS}
+    assert account.asked == {*ANSWERS, *NOBODY_THERE}
+
+
+def test_what_may_not_be_asked_is_unknown_and_nothing_else_changes():
+    for operation in OPERATIONS:
+        found = troubles(looked_at(refusing(operation, "AccessDeniedException")))
+        assert found, operation
+        for finding in found:
+            assert finding.state is State.UNKNOWN, finding
+            assert "not allowed to ask" in finding.says
+            assert "docs/doctor.md" in finding.do
+            assert "somebody@example.com" not in finding.says  # AWS's words name who asked
+
+
+def test_what_aws_cannot_answer_at_present_is_unknown():
+    for operation in OPERATIONS:
+        found = troubles(looked_at(refusing(operation, "ThrottlingException")))
+        assert found, operation
+        assert {finding.state for finding in found} == {State.UNKNOWN}, operation
+        assert all("ThrottlingException" in finding.says for finding in found), operation
+
+
+def test_what_the_stand_in_for_aws_does_not_have_is_said_so():
+    for operation in OPERATIONS:
+        account = refusing(operation, "NotFoundException", "Unknown SES v2 path: GET /v2/email/account")
+        found = troubles(looked_at(account, is_local=True))
+        assert found, operation
+        assert {finding.state for finding in found} == {State.UNKNOWN}, operation
+        assert all("this machine" in finding.says for finding in found), operation
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "check", "words"),
+    [
+        ("sesv2.get_email_identity", "NotFoundException", "Sender verified", "Neither the sender"),
+        ("sesv2.get_configuration_set", "NotFoundException", "Configuration set", "The configuration set"),
+        ("events.describe_rule", "ResourceNotFoundException", "News of mail comes in", "The rule"),
+        ("scheduler.get_schedule", "ResourceNotFoundException", "Schedules are on", "EveryTenMinutes of SendSurvey"),
+        ("lambda.get_function_configuration", "ResourceNotFoundException", "Functions may run", "SendSurveyFunction"),
+        ("lambda.get_event_source_mapping", "ResourceNotFoundException", "Answers wake reactions", "AlertStaff"),
+        ("sqs.get_queue_attributes", "QueueDoesNotExist", "Failed events", "The queue"),
+        ("s3.list_objects_v2", "NoSuchBucket", "Last file", "ListObjectsV2"),
+        ("sns.list_subscriptions_by_topic", "NotFoundException", "Somebody hears of alarms", "not there any more"),
+        ("dynamodb.describe_table", "ResourceNotFoundException", "Backups", "Patients"),
+        ("kms.describe_key", "NotFoundException", "Key of the data", "not there any more"),
+        ("secretsmanager.describe_secret", "ResourceNotFoundException", "Hash key", "The secret"),
+        ("cognito-idp.get_user_pool_mfa_config", "ResourceNotFoundException", "Second factor", "not there any more"),
+    ],
+)
+def test_a_part_that_is_gone_is_broken_and_not_merely_unknown(operation, code, check, words):
+    account = FakeAccount()
+    account.refused[operation] = code
+    said = of(looked_at(account), check)
+    assert said[0].state is State.BROKEN
+    assert any(words in finding.says for finding in said)
+
+
+def test_an_alarm_that_is_gone_is_broken():
+    account = FakeAccount()
+    account.answers["cloudwatch.describe_alarms"] = {"MetricAlarms": []}
+    assert "FailedEventsAlarm is not there" in of(looked_at(account), "Alarms raised")[0].says
+
+
+def test_without_a_network_nothing_is_well_but_what_lies_here():
+    def nowhere(service: str) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://somewhere")
+
+    account = FakeAccount()
+    found = looked_at(account, fetch=lambda address: (0, ""))
+    assert troubles(found)
+    place = reading.Place(clients=nowhere, parts=PARTS, now=NOW)
+    [finding] = of(diagnose(reading.gather({"queue": reading.queue}, place)), "Failed events")
+    assert finding.state is State.UNKNOWN
+    assert "EndpointConnectionError" in finding.says
+
+
+def test_one_fact_that_fails_in_a_new_way_hides_no_other():
+    account = FakeAccount()
+    account.answers["kms.describe_key"] = {}
+    [finding] = troubles(looked_at(account))
+    assert (finding.check, finding.state) == ("Key of the data", State.UNKNOWN)
+    assert "KeyError: 'KeyMetadata'" in finding.says
+
+
+def test_what_does_not_answer_in_time_is_unknown():
+    waits = threading.Event()
+    slow, place = {"queue": lambda place: waits.wait(5), "rule": lambda place: True}, a_place(FakeAccount())
+    facts = reading.gather(slow, place, seconds=0.05)
+    waits.set()
+    assert facts["rule"] is True
+    assert isinstance(facts["queue"], Unread)
+    assert "in time" in facts["queue"].why
+
+
+def test_progress_is_shown_to_its_end():
+    seen: list[tuple[int, int]] = []
+    reading.gather(
+        {"rule": reading.rule, "queue": reading.queue}, a_place(FakeAccount()), show=lambda *at: seen.append(at)
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_an_address_that_amazon_ses_suppresses_is_named():
+    account = FakeAccount(refused={})
+    account.answers["sesv2.get_suppressed_destination"] = {"SuppressedDestination": {"Reason": "BOUNCE"}}
+    [finding] = of(looked_at(account), "Alert addresses not suppressed")
+    assert ADMIN in finding.says
+
+
+def test_an_admin_of_a_clinic_whom_no_mail_reaches_is_named():
+    settings.put_clinic(ClinicSettings("north", admins=("north@example.com",)))
+    addresses.mark_bounced(staff_key("north@example.com"), NOW)
+    addresses.mark_complained(staff_key(ADMIN), NOW)
+    said = " ".join(finding.says for finding in of(looked_at(FakeAccount()), "Alerts have recipients"))
+    assert "north@example.com sends our mail back" in said
+    assert f"{ADMIN} marked our mail as spam" in said
+
+
+def test_settings_that_cannot_be_read_are_broken_and_the_rest_is_looked_at(choose):
+    choose(SEND_DAYS="Sonntag")
+    findings = looked_at(FakeAccount())
+    assert "SEND_DAYS" in of(findings, "Settings can be read")[0].says
+    assert of(findings, "Settings can be read")[0].state is State.BROKEN
+    assert of(findings, "Daily quota")[0].state is State.UNKNOWN
+    assert of(findings, "Backups")[0].state is State.OK
+
+
+def test_a_policy_of_the_domain_above_counts_unless_there_is_a_nearer_one():
+    place = a_place(FakeAccount())
+    assert reading.dmarc(place) == ("v=DMARC1; p=reject",)
+    own = {"_dmarc.riverside.example.com": ("v=spf1 -all", "v=DMARC1; p=none"), "_dmarc.example.com": ("v=DMARC1",)}
+    assert reading.dmarc(a_place(FakeAccount(), texts=lambda name: own.get(name, ()))) == ("v=DMARC1; p=none",)
+    asked: list[str] = []
+
+    def nothing(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        return ()
+
+    assert reading.dmarc(a_place(FakeAccount(), texts=nothing)) == ()
+    assert asked == ["_dmarc.riverside.example.com", "_dmarc.example.com"]
+
+
+def test_the_last_days_are_read_as_they_were_counted():
+
+    for day, counts in {
+        "2026-03-02": {"sent": 3, "s9": 1},
+        "2026-03-03": {"sent": 2},
+        "2026-02-01": {"sent": 9},
+    }.items():
+        assert scores.add({("practice", day): counts}, [])
+    assert reading.lately(a_place(FakeAccount())) == Lately(sent=5, last_answer=date(2026, 3, 2))
+
+
+def test_a_function_that_is_held_back_is_told_from_one_that_may_run():
+    account = FakeAccount()
+    account.answers["lambda.get_function_concurrency"] = {"ReservedConcurrentExecutions": 0}
+    assert "reserved concurrency is 0" in of(looked_at(account), "Functions may run")[0].says
+    account.answers["lambda.get_function_concurrency"] = {"ReservedConcurrentExecutions": 5}
+    assert of(looked_at(account), "Functions may run")[0].state is State.OK
+
+
+def test_how_long_the_oldest_event_waits_is_said_where_it_is_known():
+    account = FakeAccount()
+    account.answers["sqs.get_queue_attributes"] = {
+        "Attributes": {"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1"}
+    }
+    account.answers["cloudwatch.get_metric_statistics"] = {"Datapoints": [{"Maximum": 7200.0}, {"Maximum": 60.0}]}
+    assert (
+        "3 events wait in the queue of failed events, the oldest for 2 hours"
+        in of(looked_at(account), "Failed events")[0].says
+    )
+
+
+def test_an_unconfirmed_subscription_is_no_listener():
+    account = FakeAccount()
+    account.answers["sns.list_subscriptions_by_topic"] = {
+        "Subscriptions": [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "it@example.com"}]
+    }
+    assert "it@example.com has not confirmed" in of(looked_at(account), "Somebody hears of alarms")[0].says
+
+
+@pytest.mark.parametrize(
+    ("expression", "span"),
+    [
+        ("rate(10 minutes)", timedelta(minutes=10)),
+        ("rate(1 hour)", timedelta(hours=1)),
+        ("rate(2 days)", timedelta(days=2)),
+        ("cron(15 8 * * ? *)", timedelta(days=1)),
+    ],
+)
+def test_how_often_a_schedule_comes_is_read_from_it(expression, span):
+    assert reading.every(expression) == span
