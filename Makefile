@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume doctor build check catalogues hooks audit sbom bench
+.PHONY: help demo test up down intake patient sweep resume doctor restore archive unarchive build check catalogues hooks audit sbom bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,16 @@ doctor: .venvs/dev/ready ## Look whether a stack is as it should be, and say wha
 patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient or RETURNS=yes [STACK=…]
 	@$(DEV) -m local.patient $(if $(NUMBER),"$(NUMBER)") $(if $(EXPORT),--export "$(EXPORT)") \
 	  $(if $(ERASE),--erase "$(ERASE)") $(if $(RETURNS),--returns) $(if $(AGAIN),--again) $(if $(STACK),--stack "$(STACK)")
+
+restore: .venvs/dev/ready ## Restore a stack as it was into an empty one: make restore FROM=… TO=… AT=…Z [REHEARSAL=yes INVITE=yes]
+	@$(DEV) -m local.backup "$(FROM)" "$(TO)" "$(AT)" $(if $(REHEARSAL),--rehearsal) $(if $(INVITE),--invite) \
+	  $(if $(filter unknown,$(SENT)),--sent-unknown)
+
+archive: .venvs/dev/ready ## Everything as files in open formats: make archive TO=folder [STACK=name in AWS]
+	@$(DEV) -m local.archive "$(TO)" $(if $(STACK),--stack "$(STACK)")
+
+unarchive: .venvs/dev/ready ## Bring an archive into an empty stack: make unarchive FROM=folder [STACK=name in AWS]
+	@$(DEV) -m local.unarchive "$(FROM)" $(if $(STACK),--stack "$(STACK)")
 
 build: .venvs/sam/ready ## Build what `sam deploy` uploads
 	@$(SAM) build

@@ -20,57 +20,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.serve_dashboard import user_pool
 from local.carried import ERASED, Carrying
-from local.deployed import Deployed, FunctionFailed, in_aws
-from local.tables import NAMES, Digest, Item, Table, as_text, digest
+from local.deployed import FunctionFailed, in_aws
+from local.tables import NAMES, Item, Table, as_text
+from local.whole import CARRIED, CannotRestore, Whole
 from shared.domain import intake
 from shared.domain.clock import format_instant, parse_instant
 from shared.domain.identity import erased_reference
 
 Show = Callable[[str], None]
-CARRIED = ("Messages", *(name for name in NAMES if name not in ("Messages", "Surveys")), "Surveys")
-"""In this order: a patient's pause follows from messages, and what became of a survey as well."""
-JOURNAL = {"scope": {"S": "restore"}}
-"""The row of the target's Settings that says which restore is under way."""
-RESTORED_AT = "RESTORED_AT"
 MOST_HOURS, LOOK_SECONDS = 8, 20
-
-
-class CannotRestore(Exception):
-    """Nothing was changed, or it can be gone on with; the message says which, and what to do."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """One of the two stacks: its name as people know it, and its parts."""
-
-    name: str
-    parts: Deployed
-
-    def client(self, service: str) -> Any:
-        """A client of one AWS service."""
-        return self.parts.client(service)
-
-    def table(self, name: str) -> Table:
-        """One of its tables."""
-        return Table.of(self.client("dynamodb"), self.parts.names[f"{name}Table"])
-
-    def parameter(self, name: str) -> str:
-        """A parameter as it was deployed."""
-        [told] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        return next((each["ParameterValue"] for each in told["Parameters"] if each["ParameterKey"] == name), "")
-
-    def sends(self) -> bool:
-        """Whether mail to patients may leave: neither the stack's parameter nor an owner has switched it off."""
-        [told] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        if told["StackStatus"] == "DELETE_COMPLETE" or self.parameter("SendingPaused") == "true":
-            return False
-        state = self.table("Settings").find([{"scope": {"S": "mail#state"}}])
-        return not any("paused_at" in row for row in state.values())
-
-    def secret(self) -> str:
-        """What ids are hashed with."""
-        told: str = self.client("secretsmanager").get_secret_value(SecretId=self.parts.names["HashKey"])["SecretString"]
-        return told
 
 
 @dataclass(frozen=True)
@@ -87,8 +45,8 @@ class Wish:
 class Restore:
     """One restore, from its first step or from wherever it was interrupted."""
 
-    source: Stack
-    target: Stack
+    source: Whole
+    target: Whole
     wish: Wish
     show: Show
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -102,21 +60,21 @@ class Restore:
         self.show(f"Restoring {self.source.name} as it was at {at} into {self.target.name}.")
         made = self._beside(began_at)
         if "copied_at" not in journal:
-            self._carry_key()
+            self.target.put_secret(self.source.secret())
             self._copy_files(intake.ERASED)
             copied = self._copy_tables(made, at, began_at)
             if copied is None:
                 return False
             journal |= copied
         if journal["sent_is_unknown"]["BOOL"]:
-            self._close_the_past(began_at)
-        self._erase_again()
+            self.target.close_the_past(began_at)
+        self.show(self.target.erase_again())
         self._copy_files(intake.REPORTS, intake.REJECTED)
         if not self.wish.is_rehearsal:
             self._take_in_again(parse_instant(at))
         self._staff()
         self._remove(made)
-        self._note({"finished_at": {"S": format_instant(self.now())}})
+        self.target.note({"finished_at": {"S": format_instant(self.now())}})
         for line in self._what_next(journal):
             self.show(line)
         return True
@@ -126,11 +84,7 @@ class Restore:
     def _check_stacks(self) -> None:
         if self.source.parts.names["PatientsTable"] == self.target.parts.names["PatientsTable"]:
             raise CannotRestore("FROM and TO are the same stack: deploy an empty one first (docs/backup.md, step 2).")
-        if self.target.parameter("SendingPaused") != "true" or self.target.parameter("SchedulesEnabled") != "false":
-            raise CannotRestore(
-                f"{self.target.name} is not at rest, so it might mail patients from half a backup. Deploy it with "
-                "SendingPaused=true and SchedulesEnabled=false. Nothing was changed."
-            )
+        self.target.must_be_at_rest()
         if self.source.sends() and not self.wish.is_rehearsal:
             raise CannotRestore(
                 f"{self.source.name} still sends. What it sends from now on the restored stack would send again. "
@@ -140,8 +94,7 @@ class Restore:
 
     def _journal(self) -> Item:
         """The row that says what is under way: this restore's, or a new one if the target is empty."""
-        settings = self.target.table("Settings")
-        if found := next(iter(settings.find([JOURNAL]).values()), None):
+        if found := self.target.journal():
             wanted = (self.source.name, self.wish.at, self.wish.is_rehearsal, self.wish.sent_is_unknown)
             begun = (found["from"]["S"], found["wanted"]["S"], found["rehearsal"]["BOOL"], found["unknown"]["BOOL"])
             if "finished_at" in found:
@@ -153,20 +106,17 @@ class Restore:
                 )
             self.show("Going on with the restore that was begun.")
             return found
-        for name in NAMES:
-            if any(not _is_lock(item) for page in self.target.table(name).pages() for item in page):
-                raise CannotRestore(f"{self.target.name} is not empty: its {name} hold something. Nothing was changed.")
-        made = {
-            **JOURNAL,
-            "from": {"S": self.source.name},
-            "wanted": {"S": self.wish.at},
-            "rehearsal": {"BOOL": self.wish.is_rehearsal},
-            "unknown": {"BOOL": self.wish.sent_is_unknown},
-            "at": {"S": self._moment()},
-            "began_at": {"S": format_instant(self.now())},
-        }
-        settings.put_new([made])
-        return made
+        self.target.must_be_empty()
+        return self.target.note(
+            {
+                "from": {"S": self.source.name},
+                "wanted": {"S": self.wish.at},
+                "rehearsal": {"BOOL": self.wish.is_rehearsal},
+                "unknown": {"BOOL": self.wish.sent_is_unknown},
+                "at": {"S": self._moment()},
+                "began_at": {"S": format_instant(self.now())},
+            }
+        )
 
     def _moment(self) -> str:
         """The moment that was asked for; CannotRestore if any table's past does not reach it."""
@@ -206,7 +156,7 @@ class Restore:
         if wrong:
             self.show(f"NOT AS IT SHOULD BE: {', '.join(wrong)}. Nothing is mailed. Run the same command again.")
             return None
-        return self._note(
+        return self.target.note(
             {
                 "copied_at": {"S": format_instant(self.now())},
                 "sent_is_unknown": {"BOOL": carrying.sent_is_unknown},
@@ -273,68 +223,21 @@ class Restore:
         return lost > 0
 
     def _copy(self, name: str, restored: Table, carrying: Carrying) -> bool:
-        """Write the table's rows, then read them again and compare."""
-        live, target = self.source.table(name), self.target.table(name)
-        expected = Digest()
-        for rows in self._rows(name, restored, live, carrying):
-            target.put_new(rows)
-            for row in rows:
-                if (counts := _to_compare(name, row)) is not None:
-                    expected.add(counts)
-        arrived = digest(target, lambda item: _to_compare(name, item))
-        self.show(
-            f"  {name}: {arrived.items:,} rows, {'as they should be' if arrived == expected else 'WITH DIFFERENCES'}"
-        )
-        return arrived == expected
+        """Whether the table's rows are there, as they are to be."""
+        is_right = self.target.put_rows(name, self._rows(name, restored, self.source.table(name), carrying))
+        self.show(f"  {name}: {'as it should be' if is_right else 'WITH DIFFERENCES'}")
+        return is_right
 
     def _rows(self, name: str, restored: Table, live: Table, carrying: Carrying) -> Iterator[list[Item]]:
-        messages = self.target.table("Messages")
-
-        def rows(pairs: list[tuple[Item | None, Item | None]]) -> list[Item]:
-            letters = dict[str, Item]()
-            if name == "Surveys":
-                ids = [(then or now or {})["survey_id"]["S"] for then, now in pairs]
-                letters = messages.find([{"message_id": {"S": f"{survey}-survey"}} for survey in ids])
-                letters = {item["survey_id"]["S"]: item for item in letters.values()}
-            found = (
-                carrying.row(name, then, now, letters.get((then or now or {}).get("survey_id", {}).get("S", "")))
-                for then, now in pairs
-            )
-            return [row for row in found if row is not None]
-
         for page in restored.pages():
             stands = live.find(page)
-            yield rows([(item, stands.get(as_text(live.key(item)))) for item in page])
+            yield self.target.carried(name, [(item, stands.get(as_text(live.key(item)))) for item in page], carrying)
         for page in live.pages():
             stood = restored.find(page)
-            yield rows([(None, item) for item in page if as_text(live.key(item)) not in stood])
+            new = [item for item in page if as_text(live.key(item)) not in stood]
+            yield self.target.carried(name, [(None, item) for item in new], carrying)
 
     # ---- What else there is -----------------------------------------------------------------------------
-
-    def _carry_key(self) -> None:
-        """The secret under which ids are made: with another one every touchpoint would look new."""
-        secret = self.source.secret()
-        if secret != self.target.secret():
-            self.target.client("secretsmanager").put_secret_value(
-                SecretId=self.target.parts.names["HashKey"], SecretString=secret
-            )
-        self.show("The key that ids are made with is carried over.")
-
-    def _close_the_past(self, began_at: str) -> None:
-        """Let no survey leave that was due until now: the former stack may have sent it."""
-        self.target.client("dynamodb").update_item(
-            TableName=self.target.parts.names["SettingsTable"],
-            Key={"scope": {"S": "practice"}},
-            UpdateExpression="SET #name = :moment",
-            ExpressionAttributeNames={"#name": RESTORED_AT},
-            ExpressionAttributeValues={":moment": {"S": began_at}},
-        )
-
-    def _erase_again(self) -> None:
-        counted = self.target.parts.run("ErasePatientFunction", {"again": True})
-        self.show(
-            f"Erased patients do not come back: {counted['erased']:,} done, {counted['in_progress']:,} under way."
-        )
 
     def _copy_files(self, *folders: str) -> None:
         for folder in folders:
@@ -374,17 +277,6 @@ class Restore:
             done = "was invited" if self.wish.invite else "is to be invited"
             self.show(f"  {person.name}, {person.email}, {person.role}{scope}, {done}")
 
-    def _note(self, facts: Item) -> Item:
-        names = {f"#{name}": name for name in facts}
-        self.target.client("dynamodb").update_item(
-            TableName=self.target.parts.names["SettingsTable"],
-            Key=JOURNAL,
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in facts),
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues={f":{name}": value for name, value in facts.items()},
-        )
-        return facts
-
     def _what_next(self, journal: Item) -> Iterator[str]:
         yield f"\n{self.target.name} is restored, and at rest: nothing is mailed."
         if unknown := int(journal["mails_unknown"]["N"]):
@@ -397,22 +289,9 @@ class Restore:
         yield "What is left to do stands in docs/backup.md, from step 4 on: look, invite, move the names, let it send."
 
 
-def _is_lock(item: Item) -> bool:
-    return str(item.get("scope", {}).get("S", "")).startswith("run#")
-
-
 def _is_there(table: Table) -> bool:
     told = table.dynamodb.describe_table(TableName=table.name)["Table"]
     return bool(told["TableStatus"] == "ACTIVE" and not told.get("RestoreSummary", {}).get("RestoreInProgress"))
-
-
-def _to_compare(name: str, item: Item) -> Item | None:
-    """What of a row must arrive as it was written: reactions to a survey may begin at once."""
-    if name == "Surveys":
-        return {attribute: value for attribute, value in item.items() if attribute != "pending_reaction"}
-    if name == "Settings" and (_is_lock(item) or item["scope"] == JOURNAL["scope"]):
-        return None
-    return {attribute: value for attribute, value in item.items() if attribute != RESTORED_AT}
 
 
 def main() -> int:
@@ -431,7 +310,7 @@ def main() -> int:
     try:
         if arguments.at != "latest":
             parse_instant(arguments.at)
-        source, target = (Stack(name, in_aws(name)) for name in (arguments.source, arguments.target))
+        source, target = (Whole(name, in_aws(name)) for name in (arguments.source, arguments.target))
         is_well = Restore(source, target, wish, lambda line: print(line, flush=True)).run()
     except ValueError:
         print(f"AT is no moment such as 2026-11-21T10:00:00Z (UTC): {arguments.at}", file=sys.stderr)

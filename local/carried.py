@@ -157,6 +157,8 @@ def _address(then: Item | None, live: Item | None) -> Item | None:
 def _setting(then: Item | None, live: Item | None) -> Item | None:
     """Choices as they were; how mail fares, as it is; and no locks: what held them is another stack's."""
     scope = _text(then or live, "scope")
+    if scope == "restore":
+        return None  # how the former stack itself was once restored
     if scope.startswith("mail#"):
         return live or then
     if not scope.startswith("run#"):

@@ -88,9 +88,6 @@ class Digest:
         self.items += 1
         self.sum = (self.sum + int.from_bytes(hashlib.sha256(as_text(item).encode()).digest())) % 2**256
 
-    def __str__(self) -> str:
-        return f"{self.sum:064x}"
-
 
 def digest(table: Table, take: Callable[[Item], Item | None]) -> Digest:
     """Of a whole table; `take` says what of an item counts, and None if it does not count at all."""
@@ -122,7 +119,7 @@ def _written(item: Item) -> Item:
 def _write(typed: Item) -> Item:
     [(kind, value)] = typed.items()
     if kind in _SETS:
-        return {kind: sorted(_base64(one) if kind == "BS" else one for one in value)}
+        return {kind: [_base64(one) if kind == "BS" else one for one in sorted(value)]}
     if kind == "B":
         return {kind: _base64(value)}
     if kind == "L":

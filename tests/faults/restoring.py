@@ -10,9 +10,10 @@ from typing import Any
 import boto3
 
 from functions.erase_patient.handler import handler as erase_patient
-from local.backup import Restore, Stack, Wish
+from local.backup import Restore, Wish
 from local.deployed import Deployed
 from local.tables import NAMES, SESSIONS, Table
+from local.whole import Whole
 from shared.domain.clock import format_instant
 from shared.storage import kept
 from tests.fakes import FakeContext
@@ -101,7 +102,7 @@ class Account:
             for item in items(table.name):
                 self.past.real.delete_item(TableName=table.name, Key=table.key(item))
 
-    def stack(self, name: str, prefix: str, parameters: dict[str, str]) -> Stack:
+    def stack(self, name: str, prefix: str, parameters: dict[str, str]) -> Whole:
         """One of the two, as the command knows it."""
         names = {f"{table}Table": f"{prefix}{table}" for table in (*NAMES, SESSIONS)}
         lower = prefix.lower()
@@ -113,7 +114,7 @@ class Account:
             "secretsmanager": boto3.client("secretsmanager"),
             "clock": lambda: self.practice.clock,
         }
-        return Stack(name, Erasing(clients.__getitem__, names))
+        return Whole(name, Erasing(clients.__getitem__, names))
 
     def restore(self, at: datetime, **options: Any) -> bool:
         """`make restore`, as of now."""

@@ -9,8 +9,8 @@ import pytest
 
 from functions.serve_dashboard import user_pool
 from local import tables
-from local.backup import CannotRestore
 from local.tables import NAMES
+from local.whole import CannotRestore
 from shared.domain.patient import Patient
 from shared.domain.survey import Survey
 from shared.storage import messages, patients, surveys
@@ -158,7 +158,7 @@ def test_it_can_be_told_that_what_was_sent_is_unknown(practice, account):
 
 def test_whatever_interrupts_it_the_same_command_goes_on(practice, account):
     at = live(practice, account)
-    for write in range(1, 10_000, 37):
+    for write in range(1, 10_000, 61):
         with suppress(Killed), practice.gate.dying(write):
             account.restore(at)
             break
