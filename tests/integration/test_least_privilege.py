@@ -100,13 +100,18 @@ ON_TABLES: dict[str, dict[str, str]] = {
 }
 BEYOND_TABLES = {
     "AlertStaffFunction": {"mail"},
-    "ErasePatientFunction": {"secret", "list exports", "read exports", "read beside folders", "delete versions"},
+    "ErasePatientFunction": {
+        *("secret", "list exports", "list reports", "read exports", "read beside folders", "delete versions"),
+    },
     "EscalateCasesFunction": {"mail"},
-    "ImportVisitsFunction": {"secret", "list exports", "read exports", "write reports"},
+    "ImportVisitsFunction": {"secret", "list exports", "list reports", "read exports", "write reports"},
     "SendDigestFunction": {"mail"},
     "SendReportFunction": {"mail"},
-    "SendSurveyFunction": {"mail", "secret"},
-    "ServeDashboardFunction": {"mail", "secret", "staff", "erase"},
+    "SendSurveyFunction": {"mail", "secret", "mail account"},
+    "ServeDashboardFunction": {
+        *("mail", "secret", "staff", "erase"),
+        *("mail account", "mail settings", "suppressed", "list reports", "backups", "sign-in rules", "failures counted"),
+    },
 }
 
 REFUSED = {"AccessDeniedException", "AccessDenied", "403", "AuthorizationError"}
@@ -142,6 +147,15 @@ ATTEMPTS: dict[str, Callable[[Client, dict[str, str]], object]] = {
         Bucket=at["IntakeBucket"], Key="erased/none", VersionId="null"
     ),
     "list exports": lambda client, at: client("s3").list_objects_v2(Bucket=at["IntakeBucket"], MaxKeys=1),
+    "list reports": lambda client, at: client("s3").list_objects_v2(
+        Bucket=at["IntakeBucket"], Prefix="reports/", MaxKeys=1
+    ),
+    "mail account": lambda client, at: client("sesv2").get_account(),
+    "mail settings": lambda client, at: client("sesv2").get_configuration_set(ConfigurationSetName=at["MailEvents"]),
+    "suppressed": lambda client, at: client("sesv2").get_suppressed_destination(EmailAddress="nobody@example.com"),
+    "backups": lambda client, at: client("dynamodb").describe_continuous_backups(TableName=at["PatientsTable"]),
+    "sign-in rules": lambda client, at: client("cognito-idp").get_user_pool_mfa_config(UserPoolId=at["StaffPool"]),
+    "failures counted": lambda client, at: client("sqs").get_queue_attributes(QueueUrl=at["FailedEvents"]),
     "staff": lambda client, at: client("cognito-idp").list_users(UserPoolId=at["StaffPool"], Limit=1),
     "failures": lambda client, at: client("sqs").receive_message(QueueUrl=at["FailedEvents"]),
     "code": lambda client, at: client("lambda").get_function(FunctionName=at["RecordResponseFunction"]),
