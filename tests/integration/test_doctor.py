@@ -1,0 +1,234 @@
+"""`make doctor` on a deployed stack: what is well is found well, and each thing that is broken on purpose is named."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from local.deployed import on_this_machine
+from local.stack import PEOPLE, PRESET, Stack
+from local.template import ROOT
+from shared.domain.delivery import staff_key
+
+SENDER, ADMIN = PRESET["SenderAddress"], PRESET["AdminAddresses"]
+Findings = dict[str, list[dict[str, str]]]
+
+
+def doctor(stack: Stack) -> tuple[int, Findings]:
+    """The command as it looks at AWS, with the local endpoint in its place: its exit code, and findings by check."""
+    environment = {**os.environ, **on_this_machine(stack).access}
+    command = [sys.executable, "-m", "local.doctor", "--stack", stack.stack_name, "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    found: Findings = {}
+    for finding in json.loads(done.stdout)["findings"]:
+        found.setdefault(finding["check"], []).append(finding)
+    return done.returncode, found
+
+
+@pytest.fixture(scope="module")
+def names(stack: Stack) -> dict[str, str]:
+    """The parts of the stack by their names in the template."""
+    return dict(on_this_machine(stack).names)
+
+
+@contextmanager
+def undone(do: Callable[[], object], undo: Callable[[], object]) -> Iterator[None]:
+    """Something broken for a while."""
+    do()
+    try:
+        yield
+    finally:
+        undo()
+
+
+def mail_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+    """How Amazon SES is broken, and mended."""
+    mail, events = stack.client("sesv2"), stack.client("events")
+    name = names["MailEvents"]
+    account = {"MailType": "TRANSACTIONAL", "WebsiteURL": "https://riverside.example", "UseCaseDescription": "Surveys"}
+    yield (
+        lambda: mail.put_account_details(ProductionAccessEnabled=False, **account),
+        lambda: mail.put_account_details(ProductionAccessEnabled=True, **account),
+    )
+    yield (
+        lambda: mail.put_account_sending_attributes(SendingEnabled=False),
+        lambda: mail.put_account_sending_attributes(SendingEnabled=True),
+    )
+
+    def verify() -> None:
+        mail.create_email_identity(EmailIdentity=SENDER)
+        mail.put_email_identity_dkim_attributes(EmailIdentity=SENDER, SigningEnabled=True)
+        mail.put_email_identity_mail_from_attributes(EmailIdentity=SENDER, MailFromDomain="bounce.riverside.example")
+
+    yield lambda: mail.delete_email_identity(EmailIdentity=SENDER), verify
+    yield (
+        lambda: mail.put_configuration_set_sending_options(ConfigurationSetName=name, SendingEnabled=False),
+        lambda: mail.put_configuration_set_sending_options(ConfigurationSetName=name, SendingEnabled=True),
+    )
+    reasons = ["BOUNCE", "COMPLAINT"]
+    yield (
+        lambda: mail.put_configuration_set_suppression_options(ConfigurationSetName=name, SuppressedReasons=[]),
+        lambda: mail.put_configuration_set_suppression_options(ConfigurationSetName=name, SuppressedReasons=reasons),
+    )
+    yield (
+        lambda: mail.put_suppressed_destination(EmailAddress=ADMIN, Reason="BOUNCE"),
+        lambda: mail.delete_suppressed_destination(EmailAddress=ADMIN),
+    )
+    rule = names["MailEventsRule"].rpartition("/")[2]
+    yield lambda: events.disable_rule(Name=rule), lambda: events.enable_rule(Name=rule)
+
+
+def runs_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+    """How what runs by itself is broken, and mended."""
+    scheduler, functions, queues = stack.client("scheduler"), stack.client("lambda"), stack.client("sqs")
+    schedule = scheduler.get_schedule(Name=names["SendSurveyFunctionEveryTenMinutes"].rpartition("/")[2])
+    wanted = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target", "FlexibleTimeWindow")
+    yield (
+        lambda: scheduler.delete_schedule(Name=schedule["Name"]),
+        lambda: scheduler.create_schedule(**{each: schedule[each] for each in wanted}),
+    )
+    mapping, digest = names["AlertStaffFunctionAnswer"], names["SendDigestFunction"]
+    yield (
+        lambda: functions.update_event_source_mapping(UUID=mapping, Enabled=False),
+        lambda: functions.update_event_source_mapping(UUID=mapping, Enabled=True),
+    )
+    yield (
+        lambda: functions.put_function_concurrency(FunctionName=digest, ReservedConcurrentExecutions=0),
+        lambda: functions.delete_function_concurrency(FunctionName=digest),
+    )
+
+    def take_away() -> None:
+        for each in queues.receive_message(QueueUrl=names["FailedEvents"], MaxNumberOfMessages=10)["Messages"]:
+            if each["Body"] == "doctor":
+                queues.delete_message(QueueUrl=names["FailedEvents"], ReceiptHandle=each["ReceiptHandle"])
+
+    yield lambda: queues.send_message(QueueUrl=names["FailedEvents"], MessageBody="doctor"), take_away
+    alarm, watch = names["SendingStoppedAlarm"], stack.client("cloudwatch")
+    yield (
+        lambda: watch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="tried"),
+        lambda: watch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="over"),
+    )
+    bucket, files = names["IntakeBucket"], stack.client("s3")
+    told = files.get_bucket_notification_configuration(Bucket=bucket)["LambdaFunctionConfigurations"]
+
+    def tell(configurations: list[Any]) -> None:
+        files.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": configurations}
+        )
+
+    yield lambda: tell([each for each in told if "incoming/" not in str(each)]), lambda: tell(told)
+
+
+def keeping_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+    """How what keeps data safe and people informed is broken, and mended."""
+    database, files, logs = stack.client("dynamodb"), stack.client("s3"), stack.client("logs")
+
+    def recover(is_on: bool) -> None:
+        database.update_continuous_backups(
+            TableName=names["PatientsTable"],
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": is_on},
+        )
+
+    yield lambda: recover(False), lambda: recover(True)
+    yield (
+        lambda: database.update_table(TableName=names["VisitsTable"], DeletionProtectionEnabled=False),
+        lambda: database.update_table(TableName=names["VisitsTable"], DeletionProtectionEnabled=True),
+    )
+
+    def keep_versions(status: str) -> None:
+        files.put_bucket_versioning(Bucket=names["IntakeBucket"], VersioningConfiguration={"Status": status})
+
+    yield lambda: keep_versions("Suspended"), lambda: keep_versions("Enabled")
+    yield (
+        lambda: logs.delete_retention_policy(logGroupName=names["SendSurveyLogs"]),
+        lambda: logs.put_retention_policy(logGroupName=names["SendSurveyLogs"], retentionInDays=90),
+    )
+    pool, people = names["StaffPool"], stack.client("cognito-idp")
+    yield (
+        lambda: people.admin_disable_user(UserPoolId=pool, Username=PEOPLE[0].email),
+        lambda: people.admin_enable_user(UserPoolId=pool, Username=PEOPLE[0].email),
+    )
+    failing = {"address_key": {"S": "staff"}, "failing": {"SS": [staff_key(ADMIN)]}}
+    bounced = {"address_key": {"S": staff_key(ADMIN)}, "bounced": {"BOOL": True}}
+    paused = {"paused_at": {"S": "2026-03-04T15:00:00Z"}, "paused_by": {"S": "Olive Owens"}}
+    for table, row in (
+        ("AddressesTable", failing),
+        ("AddressesTable", bounced),
+        ("SettingsTable", {"scope": {"S": "mail#state"}, **paused}),
+    ):
+        yield put_back(database, names[table], row)
+
+
+def put_back(database: Any, table: str, row: dict[str, Any]) -> tuple[Any, Any]:
+    """A row in place of whatever is there."""
+    key = {name: row[name] for name in ("address_key", "scope") if name in row}
+    former = database.get_item(TableName=table, Key=key).get("Item")
+    mend = (
+        (lambda: database.put_item(TableName=table, Item=former))
+        if former
+        else (lambda: database.delete_item(TableName=table, Key=key))
+    )
+    return lambda: database.put_item(TableName=table, Item=row), mend
+
+
+NAMED = {
+    "Released by Amazon SES": "sandbox",
+    "Account in good standing": "paused sending",
+    "Sender verified": SENDER,
+    "Signed mail (DKIM)": "not signed",
+    "Name for bounces (MAIL FROM)": "a name of Amazon's",
+    "Configuration set": "switched off",
+    "Suppression of failed addresses": "bounce or a complaint",
+    "Alert addresses not suppressed": ADMIN,
+    "News of mail comes in": "switched off",
+    "Nothing holds mail back": "Olive Owens switched mail to patients off",
+    "Alerts have recipients": f"{ADMIN} sends our mail back",
+    "An owner can sign in": "Nobody can sign in",
+    "Schedules are on": "EveryTenMinutes of SendSurveyFunction is not there any more",
+    "Answers wake reactions": "AlertStaffFunction when a patient answers is switched off",
+    "Functions may run": "SendDigestFunction may not run at all",
+    "Failed events": "in the queue of failed events",
+    "Alarms raised": "SendingStoppedAlarm is raised",
+    "Files are noticed": "incoming/",
+    "Backups": "No backup is kept of Patients",
+    "Protected from deletion": "Visits",
+    "Earlier versions of files": "suspended",
+    "How long logs are kept": "SendSurveyLogs",
+}
+
+
+def test_each_thing_that_is_broken_is_named_and_none_once_it_is_mended(stack: Stack, names: dict[str, str]) -> None:
+    with ExitStack() as broken:
+        for parts in (mail_broken, runs_broken, keeping_broken):
+            for do, undo in parts(stack, names):
+                broken.enter_context(undone(do, undo))
+        code, found = doctor(stack)
+    assert code == 2
+    for check, words in NAMED.items():
+        said = [finding for finding in found[check] if words in finding["says"]]
+        assert said, (check, found[check])
+        assert said[0]["state"] in ("broken", "attention")
+        assert said[0]["means"]
+        assert said[0]["do"]
+    _, mended = doctor(stack)
+    for check in NAMED.keys() - {"Schedules are on", "Failed events"}:  # the stack has its schedules off
+        assert [finding["state"] for finding in mended[check]] == ["ok"], mended[check]
+    assert [finding["says"] for finding in mended["Schedules are on"]] == [
+        "All schedules are off, as the stack's parameter SchedulesEnabled says."
+    ]
+    assert not [finding for some in mended.values() for finding in some if "look at it failed" in finding["says"]]
+
+
+def test_what_stops_every_function_is_named(stack: Stack, names: dict[str, str]) -> None:
+    row = {"scope": {"S": "practice"}, "SEND_DAYS": {"S": "Sonntag"}}
+    with undone(*put_back(stack.client("dynamodb"), names["SettingsTable"], row)):
+        code, found = doctor(stack)
+    assert code == 2
+    assert "SEND_DAYS" in found["Settings can be read"][0]["says"]
+    assert found["Daily quota"][0]["state"] == "unknown"
