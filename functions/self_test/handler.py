@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.self_test.browser import Ask, request_page
-from functions.self_test.steps import PromiseBroken, answer, begin, check
+from functions.self_test.promises import PromiseBroken
+from functions.self_test.steps import answer, begin, check
 from shared.config import setting
 from shared.domain.clock import scheduled_time
 from shared.observability import count, entry_point, log, warn

@@ -3,6 +3,15 @@
 from datetime import datetime, timedelta
 
 from functions.self_test.browser import Ask
+from functions.self_test.promises import (
+    AnswerNotAccepted,
+    AnswerNotCounted,
+    AnswerNotRecorded,
+    CaseNotOpened,
+    PageNotShown,
+    StaffNotAlerted,
+    SurveyNotSent,
+)
 from shared.domain.identity import message_id, new_token
 from shared.domain.message import Message, MessageKind, MessageState
 from shared.domain.patient import Patient
@@ -19,38 +28,6 @@ NOT_BEGUN = "not_begun"
 _MESSAGE_ID = message_id(SURVEY_ID, MessageKind.SURVEY)
 _PATIENT = Patient(PATIENT_ID, first_name="Careloop", last_name="Self-test", email=EMAIL, clinic_id=CLINIC_ID)
 _FORM = 'name="score"'  # the question has it, the page that thanks has not
-
-
-class PromiseBroken(Exception):
-    """What Careloop promises a practice did not happen; each says what, in words for its staff."""
-
-
-class SurveyNotSent(PromiseBroken):
-    """The survey was not mailed."""
-
-
-class PageNotShown(PromiseBroken):
-    """The survey did not open at the public address."""
-
-
-class AnswerNotAccepted(PromiseBroken):
-    """The answer was not accepted at the public address."""
-
-
-class AnswerNotRecorded(PromiseBroken):
-    """The answer does not stand in the table as it was given, or not once."""
-
-
-class StaffNotAlerted(PromiseBroken):
-    """No alert about the unhappy answer was sent to the staff."""
-
-
-class CaseNotOpened(PromiseBroken):
-    """No case was opened for the unhappy answer."""
-
-
-class AnswerNotCounted(PromiseBroken):
-    """The answer is not in the night's figures exactly once."""
 
 
 def begin(as_of: datetime, now: datetime) -> str:

@@ -10,7 +10,8 @@ import boto3
 import pytest
 
 from functions.self_test.browser import Page
-from functions.self_test.steps import COMMENT, PromiseBroken
+from functions.self_test.promises import PromiseBroken
+from functions.self_test.steps import COMMENT
 from shared.domain.message import MessageKind, MessageState
 from shared.domain.self_test import CLINIC, EMAIL, PATIENT_ID, SCOPE, SURVEY_ID
 from shared.domain.sending_health import Fates, StopReason
