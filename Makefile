@@ -9,10 +9,10 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep resume doctor restore archive unarchive build check catalogues hooks audit sbom bench
+.PHONY: help demo test up down intake patient sweep self-test resume doctor restore archive unarchive build check catalogues hooks audit sbom bench
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venvs/dev/ready .venvs/ministack/ready ## A sample practice on this machine, to look at and click through
 	@$(DEV) -m local.demo
@@ -38,6 +38,9 @@ intake: .venvs/dev/ready ## See what a file would do: make intake FILE=visits.cs
 
 sweep: .venvs/dev/ready ## Find and do what was left behind: alerts, imports, claimed mail … [STACK=name in AWS]
 	@$(DEV) -m local.sweep $(if $(STACK),--stack "$(STACK)")
+
+self-test: .venvs/dev/ready ## Send a made-up patient all the way from survey to figures, now [STACK=name in AWS]
+	@$(DEV) -m local.self_test $(if $(STACK),--stack "$(STACK)")
 
 resume: .venvs/dev/ready ## Let sending to patients go on after it stopped itself [STACK=name in AWS]
 	@$(DEV) -m local.resume $(if $(STACK),--stack "$(STACK)")

@@ -12,6 +12,7 @@ import pytest
 from functions.self_test.browser import Page
 from functions.self_test.promises import PromiseBroken
 from functions.self_test.steps import COMMENT
+from functions.track_delivery.handler import handler as track_delivery
 from shared.domain.message import MessageKind, MessageState
 from shared.domain.self_test import CLINIC, EMAIL, PATIENT_ID, SCOPE, SURVEY_ID
 from shared.domain.sending_health import Fates, StopReason
@@ -20,13 +21,15 @@ from shared.mail.mailer import MailRefused
 from shared.observability import HandlerFailed
 from shared.storage import cases, messages, patients, sending_health, surveys
 from tests.builders import a_message, a_patient, a_survey
-from tests.fakes import FakeMailer
+from tests.fakes import FakeContext, FakeMailer
 from tests.handlers.exports import Killed, at_writes, dying_at
 from tests.handlers.night import BEGUN, Night, left
 from tests.hostile.practice import tables
+from tests.ses_events import an_event
 
 pytestmark = pytest.mark.usefixtures("aws")
 OWNER = Staff("user-1", "Olive Owens", "owner@riverside.example.com", Role.OWNER)
+NOW = BEGUN + timedelta(minutes=10)
 ADMIN = "admin@riverside.example.com"
 DONE = {"not_tried": ""}
 CANARYS = {"Patients", "Surveys", "Messages", "Activity", "Addresses", "Cases"}  # and a scope of Scores
@@ -295,6 +298,17 @@ def test_its_mail_is_none_of_the_days_mails(choose: Any) -> None:
     assert night.send()["sent"] == 2
     assert sending_health.sent_on(BEGUN) == 1
     assert sending_health.recent_fates(BEGUN, None) == Fates(sent=1)
+
+
+@pytest.mark.parametrize("kind", ["Bounce", "Complaint"])
+def test_what_becomes_of_its_mail_stops_nobody_elses(kind: str) -> None:
+    night = Night()
+    night.begin()
+    night.send()
+    (mail,) = night.mailer.to(EMAIL)
+    track_delivery(an_event(kind, dict(mail.tags), NOW, sent_at=NOW), FakeContext(), now=lambda: NOW)
+    assert sending_health.recent_fates(NOW, None) == Fates()
+    assert Night(BEGUN + timedelta(days=1)).through() == {"step": "check", **DONE}
 
 
 def test_the_pages_of_the_staff_deny_that_it_exists() -> None:
