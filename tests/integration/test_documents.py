@@ -22,6 +22,7 @@ TYPED_ELSEWHERE = {
     "archive": "tests/integration/test_backup.py",
     "unarchive": "tests/integration/test_backup.py",
     "restore": "tests/integration/test_backup.py",
+    "self-test": "tests/integration/test_self_test.py",
 }
 
 
