@@ -9,7 +9,7 @@ SAM := .venvs/sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down intake patient sweep self-test resume doctor restore archive unarchive build check catalogues hooks audit sbom bench
+.PHONY: help demo test up down intake patient sweep self-test resume dashboard doctor restore archive unarchive build check catalogues hooks audit sbom bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ resume: .venvs/dev/ready ## Let sending to patients go on after it stopped itsel
 
 doctor: .venvs/dev/ready ## Look whether a stack is as it should be, and say what to do: make doctor [STACK=name in AWS] [JSON=yes]
 	@$(DEV) -m local.doctor $(if $(STACK),--stack "$(STACK)") $(if $(JSON),--json)
+
+dashboard: .venvs/dev/ready ## Put figures and alarms on a page of the CloudWatch console [STACK=name in AWS]
+	@$(DEV) -m local.cloudwatch $(if $(STACK),--stack "$(STACK)")
 
 patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient or RETURNS=yes [STACK=…]
 	@$(DEV) -m local.patient $(if $(NUMBER),"$(NUMBER)") $(if $(EXPORT),--export "$(EXPORT)") \
