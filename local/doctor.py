@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from textwrap import fill
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +26,7 @@ from local.stack import STATE, Stack, StackFailed, read_stack
 from shared.health.findings import Finding, State, exit_code, gravest_first, summary
 
 NOTHING_TO_LOOK_AT = 3
+WIDTH = 100  # characters of a line
 RESERVED = (".example", ".test", ".invalid", ".localhost", ".example.com", ".example.org", ".example.net")  # RFC 2606
 _SECONDS = 10
 _MARKS = {
@@ -125,16 +127,22 @@ def report(findings: list[Finding], *, in_color: bool) -> Iterator[str]:
     for finding in trouble:
         yield ""
         yield f"{_mark(finding.state, in_color)}  {finding.about}: {finding.check}"
-        yield f"  {finding.says}"
-        yield f"  What it means: {finding.means}"
-        yield f"  What to do: {finding.do}"
+        for line in (finding.says, f"What it means: {finding.means}", f"What to do: {finding.do}"):
+            yield _wrapped(line)
     for about, some in groupby((each for each in findings if each.state is State.OK), lambda each: each.about):
         yield ""
         yield f"{_mark(State.OK, in_color)}  {about}"
         for finding in some:
-            yield f"  {finding.check}: {finding.says}"
+            yield _wrapped(f"{finding.check}: {finding.says}")
     yield ""
     yield f"{summary(findings)}."
+
+
+def _wrapped(line: str) -> str:
+    """With commands, addresses and names whole."""
+    return fill(
+        line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _mark(state: State, in_color: bool) -> str:

@@ -66,6 +66,14 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """When a function last ran, and when it last ended well."""
+
+    last: datetime
+    last_well: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """What wakes a function when a patient answers; `state` is empty if it is gone."""
 

@@ -80,8 +80,9 @@ class Check:
 
 
 REPAIR = (
-    "Whoever looks after AWS finds out who removed it (AWS CloudTrail keeps 90 days), and deploys the stack again with "
-    "`sam deploy`. If that says that nothing has changed, see docs/runbook.md or restore the part by hand."
+    "Whoever looks after AWS finds out who took it away (AWS CloudTrail keeps 90 days) and puts it back by hand, as "
+    "infra/template.yaml describes it: `sam deploy` changes only what differs from the last deployment. Detecting "
+    "drift in AWS CloudFormation shows what else differs."
 )
 
 

@@ -113,9 +113,9 @@ def _span(days: dict[str, int | None]) -> str:
 
 
 CHECKS = (
-    Check(SAFE, "Settings can be read", ("settings",), "Functions may stop.", settings),
+    Check(SAFE, "Settings", ("settings",), "Functions may stop.", settings),
     Check(SAFE, "Backups", ("tables",), "What is deleted by mistake may be lost.", backups),
-    Check(SAFE, "Protected from deletion", ("tables",), "One slip may remove a table.", protection),
+    Check(SAFE, "Protection from deletion", ("tables",), "One slip may remove a table.", protection),
     Check(SAFE, "Earlier versions of files", ("versioning",), "An overwritten file may be lost.", versions),
     Check(SAFE, "Key of the data", ("key",), "Nothing may be readable.", key),
     Check(SAFE, "Hash key", ("secret",), "Patients may be asked again about the same visits.", secret),

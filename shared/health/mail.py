@@ -198,7 +198,15 @@ def suppressed_staff(found: dict[str, str]) -> Iterator[Said]:
 def sending(state: SendingState, practice: Practice, sent_today: int, now: datetime) -> Iterator[Said]:
     """Whether anything keeps mail from patients at present."""
     found = list(_troubles(state, practice, sent_today, now))
-    yield from found or [ok(f"Nothing holds mail to patients back. {sent_today:,} left today.")]
+    yield from found or [ok(f"Nothing holds mail to patients back. {sent_today:,} left today. {_hours(practice, now)}")]
+
+
+def _hours(practice: Practice, now: datetime) -> str:
+    local = now.astimezone(practice.zone)
+    if practice.window.is_open(local):
+        return "It is within the practice's sending hours."
+    opens = practice.window.next_opening(local)
+    return f"What is due waits for the sending hours: {opens:%A} at {opens:%H:%M}, by the practice's clock."
 
 
 def _troubles(state: SendingState, practice: Practice, sent_today: int, now: datetime) -> Iterator[Said]:
@@ -308,10 +316,10 @@ def second_factor(setting: str, is_local: bool) -> Iterator[Said]:
 
 
 CHECKS = (
-    Check(LEAVES, "Released by Amazon SES", ("account",), "Mail may reach no patient.", sandbox),
-    Check(LEAVES, "Account in good standing", ("account",), "Mail may not leave.", standing),
+    Check(LEAVES, "Release by Amazon SES", ("account",), "Mail may reach no patient.", sandbox),
+    Check(LEAVES, "Standing with Amazon SES", ("account",), "Mail may not leave.", standing),
     Check(LEAVES, "Daily quota", ("account", "practice"), "Part of the mail may wait.", quota),
-    Check(LEAVES, "Sender verified", ("identities", "practice"), "Mail may not leave.", identity),
+    Check(LEAVES, "Sender", ("identities", "practice"), "Mail may not leave.", identity),
     Check(
         LEAVES,
         "Configuration set",
@@ -321,7 +329,7 @@ CHECKS = (
     ),
     Check(
         LEAVES,
-        "Nothing holds mail back",
+        "Sending",
         ("sending", "practice", "sent_today", "now"),
         "Patients may get no mail.",
         sending,
@@ -329,23 +337,23 @@ CHECKS = (
     Check(ARRIVES, "Signed mail (DKIM)", ("identities",), "Mail may end in spam.", dkim),
     Check(ARRIVES, "Name for bounces (MAIL FROM)", ("identities",), "Mail may end in spam.", mail_from),
     Check(ARRIVES, "Forged mail (DMARC)", ("dmarc", "practice"), "Mail may end in spam.", dmarc),
-    Check(ARRIVES, "News of mail comes in", ("rule",), "Bounces and complaints may go unnoticed.", rule),
+    Check(ARRIVES, "News of mail", ("rule",), "Bounces and complaints may go unnoticed.", rule),
     Check(
         ARRIVES,
-        "Suppression of failed addresses",
+        "Suppression list",
         ("configuration",),
         "The same bad addresses may be mailed again.",
         suppression,
     ),
     Check(
         ARRIVES,
-        "Alert addresses not suppressed",
+        "Alert addresses",
         ("suppressed_staff",),
         "Alerts may not reach everybody who should know.",
         suppressed_staff,
     ),
-    Check(PEOPLE, "Alerts have recipients", ("recipients",), "Unhappy patients may be heard by nobody.", recipients),
-    Check(PEOPLE, "An owner can sign in", ("owners",), "Nobody may be able to sign in as owner.", owners),
+    Check(PEOPLE, "Alert recipients", ("recipients",), "Unhappy patients may be heard by nobody.", recipients),
+    Check(PEOPLE, "Owners", ("owners",), "Nobody may be able to sign in as owner.", owners),
     Check(
         PEOPLE,
         "Second factor",

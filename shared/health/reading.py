@@ -372,34 +372,41 @@ def schedules_wanted(place: Place) -> bool:
     return place.parameters.get("SchedulesEnabled", "true") == "true"
 
 
-def last_runs(place: Place) -> dict[str, datetime]:
-    """When each scheduled function last ran in two days, to five minutes, as CloudWatch counts it."""
-    names = {logical: _function_of(place, logical) for logical in _schedules(place)}
-    functions = sorted({each for each in names.values() if each in place.parts})
-    return _last_of(
+def last_runs(place: Place) -> dict[str, facts.Run]:
+    """When each scheduled function last ran in two days, and last ended well, to five minutes, as CloudWatch counts."""
+    names = {_function_of(place, logical) for logical in _schedules(place)}
+    functions = sorted(names & place.parts.keys())
+    counted = _counted(
         place,
-        {
-            function: ("AWS/Lambda", "Invocations", [{"Name": "FunctionName", "Value": place.name(function)}])
+        [
+            ("AWS/Lambda", metric, [{"Name": "FunctionName", "Value": place.name(function)}])
             for function in functions
-        },
+            for metric in ("Invocations", "Errors")
+        ],
         timedelta(hours=49),
     )
+    found = {}
+    for function, ran, failed in zip(functions, counted[::2], counted[1::2], strict=True):
+        well = [moment for moment, number in ran.items() if number > failed.get(moment, 0)]
+        if ran:
+            found[function] = facts.Run(max(ran), max(well, default=None))
+    return found
 
 
 def self_test(place: Place) -> datetime | None:
     """When the rehearsal of the whole loop last came through, in two weeks."""
     stack = place.parameters["AWS::StackName"]
-    passed = _last_of(place, {"it": (f"Careloop/{stack}", "SelfTestPassed", [])}, timedelta(days=14)).get("it")
-    if passed is None and place.is_local:
+    [passed] = _counted(place, [(f"Careloop/{stack}", "SelfTestPassed", [])], timedelta(days=14))
+    if not passed and place.is_local:
         why = "the stand-in for AWS on this machine keeps no figures that functions write into their logs"
         raise CannotTell(why, "Nothing here. In AWS, this is looked at.")
-    return passed
+    return max(passed, default=None)
 
 
-def _last_of(
-    place: Place, metrics: Mapping[str, tuple[str, str, list[dict[str, str]]]], back: timedelta
-) -> dict[str, datetime]:
-    """The last moment, of each metric, at which it was above nothing."""
+def _counted(
+    place: Place, metrics: Sequence[tuple[str, str, list[dict[str, str]]]], back: timedelta
+) -> list[dict[datetime, float]]:
+    """Each metric by five minutes, as far as it is above nothing."""
     asked = [
         {
             "Id": f"m{number}",
@@ -409,20 +416,17 @@ def _last_of(
                 "Stat": "Sum",
             },
         }
-        for number, (namespace, metric, dimensions) in enumerate(metrics.values())
+        for number, (namespace, metric, dimensions) in enumerate(metrics)
     ]
     # From a whole five minutes on, so that AWS keeps to the period; later than now, so that the present is in it.
     begin = place.now.replace(minute=place.now.minute // 5 * 5, second=0, microsecond=0) - back
-    found: dict[str, datetime] = {}
+    end = place.now + timedelta(minutes=5)
+    found: list[dict[datetime, float]] = [{} for _ in metrics]
     pages = place.client("cloudwatch").get_paginator("get_metric_data")
-    for page in pages.paginate(
-        MetricDataQueries=asked, StartTime=begin, EndTime=place.now + timedelta(minutes=5), ScanBy="TimestampDescending"
-    ):
+    for page in pages.paginate(MetricDataQueries=asked, StartTime=begin, EndTime=end):
         for result in page["MetricDataResults"]:
-            name = list(metrics)[int(result["Id"][1:])]
-            ran = [at for at, value in zip(result["Timestamps"], result["Values"], strict=True) if value > 0]
-            if ran:
-                found[name] = max([*ran, *([found[name]] if name in found else [])])
+            values = zip(result["Timestamps"], result["Values"], strict=True)
+            found[int(result["Id"][1:])] |= {moment: value for moment, value in values if value > 0}
     return found
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
-from shared.health.facts import Alarm, Certificate, Lately, Mapping, Page, Queue, Schedule, Topic
+from shared.health.facts import Alarm, Certificate, Lately, Mapping, Page, Queue, Run, Schedule, Topic
 from shared.health.findings import REPAIR, Check, Said, attention, broken, day_of, ok
 
 RUNS, COMES_IN, ALARMS, REACHED = "Careloop runs", "Files and answers", "Alarms", "Pages and names"
@@ -61,21 +61,31 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
         yield ok(f"All {len(found)} schedules are on.")
 
 
-def runs(found: tuple[Schedule, ...], last: dict[str, datetime], now: datetime) -> Iterator[Said]:
-    """Whether each function whose schedule is on ran when it should have."""
-    on = [each for each in found if each.is_on]
-    late = {each.function: each for each in on if _is_late(each, last.get(each.function), now)}
-    for each in late.values():
-        ran = last.get(each.function)
-        yield broken(
-            f"{each.function} should run every {in_words(each.every)} and last ran {_ago(ran, now)}."
-            if ran
-            else f"{each.function} should run every {in_words(each.every)} and has not run lately.",
-            _without(each.function),
-            "Look at its schedule (Amazon EventBridge, Schedules) and whether its role may start the function.",
-        )
-    if on and not late:
-        yield ok(f"What should have run by now has run: {len({each.function for each in on})} functions.")
+def runs(found: tuple[Schedule, ...], last: dict[str, Run], now: datetime) -> Iterator[Said]:
+    """Whether each function whose schedule is on ran when it should have, and ended well."""
+    on = {each.function: each for each in found if each.is_on}
+    well = True
+    for function, each in on.items():
+        ran = last.get(function)
+        if _is_late(each, ran.last if ran else None, now):
+            well = False
+            yield broken(
+                f"{function} should run every {in_words(each.every)} and last ran {_ago(ran.last, now)}."
+                if ran
+                else f"{function} should run every {in_words(each.every)} and has not run lately.",
+                _without(function),
+                "Look at its schedule (Amazon EventBridge, Schedules) and whether its role may start the function.",
+            )
+        elif ran and ran.last != ran.last_well:
+            well = False
+            since = f" It last ended well {_ago(ran.last_well, now)}." if ran.last_well else ""
+            yield broken(
+                f"{function} ran {_ago(ran.last, now)} and failed.{since}",
+                _without(function),
+                f"See docs/runbook.md#{kebab(function.removesuffix('Function'))}-errors.",
+            )
+    if on and well:
+        yield ok(f"What should have run by now has run and ended well: {len(on)} functions.")
 
 
 def _is_late(each: Schedule, ran: datetime | None, now: datetime) -> bool:
@@ -343,19 +353,19 @@ def _without(function: str) -> str:
 
 _LATE_AT = "What should run by itself may not."
 CHECKS = (
-    Check(RUNS, "Schedules are on", ("schedules", "schedules_wanted"), "Nothing may run by itself.", schedules),
-    Check(RUNS, "Functions may run", ("halted",), _LATE_AT, functions),
+    Check(RUNS, "Schedules", ("schedules", "schedules_wanted"), "Nothing may run by itself.", schedules),
+    Check(RUNS, "Functions", ("halted",), _LATE_AT, functions),
     Check(RUNS, "Last runs", ("schedules", "last_runs", "now"), _LATE_AT, runs),
     Check(RUNS, "Nightly count", ("counted_at", "now"), "The figures may be old.", counted),
     Check(RUNS, "Rehearsal", ("self_test", "schedules", "now"), "The loop as a whole may be broken.", self_test),
     Check(RUNS, "Failed events", ("queue",), "Events that fail may be lost.", queue),
-    Check(RUNS, "Answers wake reactions", ("mappings",), "Staff may hear late of unhappy patients.", mappings),
-    Check(COMES_IN, "Files are noticed", ("triggers",), "Files may be read late.", triggers),
+    Check(RUNS, "Reactions to answers", ("mappings",), "Staff may hear late of unhappy patients.", mappings),
+    Check(COMES_IN, "Notice of files", ("triggers",), "Files may be read late.", triggers),
     Check(COMES_IN, "Last file", ("last_file", "now"), "Visits may not come in.", last_file),
     Check(COMES_IN, "Last answer", ("lately", "now"), "Answers may not come in.", last_answer),
-    Check(ALARMS, "Somebody hears of alarms", ("topic",), "Nobody may hear when something stops.", listeners),
-    Check(ALARMS, "Alarms raised", ("alarms",), "Something may be wrong already.", alarms),
-    Check(REACHED, "Pages answer", ("patients_page", "staff_page"), "Patients may not be able to answer.", pages),
+    Check(ALARMS, "Who hears of alarms", ("topic",), "Nobody may hear when something stops.", listeners),
+    Check(ALARMS, "Alarms", ("alarms",), "Something may be wrong already.", alarms),
+    Check(REACHED, "Pages", ("patients_page", "staff_page"), "Patients may not be able to answer.", pages),
     Check(REACHED, "Certificate", ("certificate", "now"), "Browsers may warn of the page.", certificate),
     Check(REACHED, "Version", ("version", "version_here"), "What runs may be older than this folder.", version),
 )

@@ -70,7 +70,11 @@ ANSWERS: dict[str, Any] = {
     },
     "cloudwatch.get_metric_data": lambda asked: {
         "MetricDataResults": [
-            {"Id": each["Id"], "Timestamps": [NOW - timedelta(minutes=8)], "Values": [1.0]}
+            {
+                "Id": each["Id"],
+                "Timestamps": [NOW - timedelta(minutes=3), NOW - timedelta(minutes=8)],
+                "Values": [0.0, float(each["MetricStat"]["Metric"]["MetricName"] != "Errors")],
+            }
             for each in asked["MetricDataQueries"]
         ]
     },

@@ -23,7 +23,7 @@ def test_an_owner_reads_what_is_wrong_what_it_means_and_what_to_do(account):
     page = signed_in().get(HEALTH)
     assert page.status == 200
     assert "1 broken" in page.text
-    assert "Broken Released by Amazon SES" in page.text
+    assert "Broken The account is in the sandbox of Amazon SES. Mail leaves: Release by Amazon SES" in page.text
     assert "Mail reaches only addresses that were verified by hand" in page.text
     assert "What to do: Ask AWS for production access" in page.text
 
@@ -32,7 +32,7 @@ def test_where_all_is_well_the_page_says_so_and_what_it_does_not_look_at(account
     page = signed_in().get(HEALTH)
     assert "Everything that was looked at is well" in page.text
     assert "make doctor" in page.text
-    for title in ("Schedules are on", "Last runs", "Alarms raised", "How long logs are kept"):
+    for title in ("Schedules", "Last runs", "Alarms", "How long logs are kept"):
         assert title in page.text.partition("What this page does not look at")[2]
 
 
@@ -41,7 +41,7 @@ def test_whatever_may_not_be_asked_the_page_opens_and_says_so(account):
     page = signed_in().get(HEALTH)
     assert page.status == 200
     assert "Everything that was looked at is well" not in page.text
-    assert "Not known Backups" in page.text
+    assert "Data is safe: Backups" in page.text
     assert "not allowed to ask (GetAccount)" in page.text
 
 
@@ -49,7 +49,8 @@ def test_in_an_update_s_first_moments_the_page_opens_without_the_new_variables(a
     monkeypatch.delenv("FAILED_EVENTS_QUEUE")
     page = signed_in().get(HEALTH)
     assert page.status == 200
-    assert "Not known Failed events" in page.text
+    assert "Not known Could not be looked at" in page.text
+    assert "Careloop runs: Failed events" in page.text
 
 
 def test_only_owners_see_it(account):

@@ -11,7 +11,7 @@ from shared.domain.delivery import staff_key
 from shared.domain.settings import ClinicSettings
 from shared.health import reading
 from shared.health.checks import CHECKS, diagnose
-from shared.health.facts import Lately
+from shared.health.facts import Lately, Run
 from shared.health.findings import Finding, State, Unread
 from shared.storage import addresses, scores, settings
 from tests.environment import ENVIRONMENT
@@ -81,15 +81,15 @@ def test_what_the_stand_in_for_aws_does_not_have_is_said_so():
 @pytest.mark.parametrize(
     ("operation", "code", "check", "words"),
     [
-        ("sesv2.get_email_identity", "NotFoundException", "Sender verified", "Neither the sender"),
+        ("sesv2.get_email_identity", "NotFoundException", "Sender", "Neither the sender"),
         ("sesv2.get_configuration_set", "NotFoundException", "Configuration set", "The configuration set"),
-        ("events.describe_rule", "ResourceNotFoundException", "News of mail comes in", "The rule"),
-        ("scheduler.get_schedule", "ResourceNotFoundException", "Schedules are on", "EveryTenMinutes of SendSurvey"),
-        ("lambda.get_function_configuration", "ResourceNotFoundException", "Functions may run", "SendSurveyFunction"),
-        ("lambda.get_event_source_mapping", "ResourceNotFoundException", "Answers wake reactions", "AlertStaff"),
+        ("events.describe_rule", "ResourceNotFoundException", "News of mail", "The rule"),
+        ("scheduler.get_schedule", "ResourceNotFoundException", "Schedules", "EveryTenMinutes of SendSurvey"),
+        ("lambda.get_function_configuration", "ResourceNotFoundException", "Functions", "SendSurveyFunction"),
+        ("lambda.get_event_source_mapping", "ResourceNotFoundException", "Reactions to answers", "AlertStaff"),
         ("sqs.get_queue_attributes", "QueueDoesNotExist", "Failed events", "The queue"),
         ("s3.list_objects_v2", "NoSuchBucket", "Last file", "ListObjectsV2"),
-        ("sns.list_subscriptions_by_topic", "NotFoundException", "Somebody hears of alarms", "not there any more"),
+        ("sns.list_subscriptions_by_topic", "NotFoundException", "Who hears of alarms", "not there any more"),
         ("dynamodb.describe_table", "ResourceNotFoundException", "Backups", "Patients"),
         ("kms.describe_key", "NotFoundException", "Key of the data", "not there any more"),
         ("secretsmanager.describe_secret", "ResourceNotFoundException", "Hash key", "The secret"),
@@ -107,7 +107,7 @@ def test_a_part_that_is_gone_is_broken_and_not_merely_unknown(operation, code, c
 def test_an_alarm_that_is_gone_is_broken():
     account = FakeAccount()
     account.answers["cloudwatch.describe_alarms"] = {"MetricAlarms": []}
-    assert "FailedEventsAlarm is not there" in of(looked_at(account), "Alarms raised")[0].says
+    assert "FailedEventsAlarm is not there" in of(looked_at(account), "Alarms")[0].says
 
 
 def test_without_a_network_nothing_is_well_but_what_lies_here():
@@ -152,7 +152,7 @@ def test_progress_is_shown_to_its_end():
 def test_an_address_that_amazon_ses_suppresses_is_named():
     account = FakeAccount(refused={})
     account.answers["sesv2.get_suppressed_destination"] = {"SuppressedDestination": {"Reason": "BOUNCE"}}
-    [finding] = of(looked_at(account), "Alert addresses not suppressed")
+    [finding] = of(looked_at(account), "Alert addresses")
     assert ADMIN in finding.says
 
 
@@ -160,7 +160,7 @@ def test_an_admin_of_a_clinic_whom_no_mail_reaches_is_named():
     settings.put_clinic(ClinicSettings("north", admins=("north@example.com",)))
     addresses.mark_bounced(staff_key("north@example.com"), NOW)
     addresses.mark_complained(staff_key(ADMIN), NOW)
-    said = " ".join(finding.says for finding in of(looked_at(FakeAccount()), "Alerts have recipients"))
+    said = " ".join(finding.says for finding in of(looked_at(FakeAccount()), "Alert recipients"))
     assert "north@example.com sends our mail back" in said
     assert f"{ADMIN} marked our mail as spam" in said
 
@@ -168,8 +168,8 @@ def test_an_admin_of_a_clinic_whom_no_mail_reaches_is_named():
 def test_settings_that_cannot_be_read_are_broken_and_the_rest_is_looked_at(choose):
     choose(SEND_DAYS="Sonntag")
     findings = looked_at(FakeAccount())
-    assert "SEND_DAYS" in of(findings, "Settings can be read")[0].says
-    assert of(findings, "Settings can be read")[0].state is State.BROKEN
+    assert "SEND_DAYS" in of(findings, "Settings")[0].says
+    assert of(findings, "Settings")[0].state is State.BROKEN
     assert of(findings, "Daily quota")[0].state is State.UNKNOWN
     assert of(findings, "Backups")[0].state is State.OK
 
@@ -200,12 +200,29 @@ def test_the_last_days_are_read_as_they_were_counted():
     assert reading.lately(a_place(FakeAccount())) == Lately(sent=5, last_answer=date(2026, 3, 2))
 
 
+def test_a_run_that_failed_is_not_one_that_ended_well():
+    account = FakeAccount()
+    early, late = NOW - timedelta(minutes=20), NOW - timedelta(minutes=5)
+    failed = {"Invocations": ([late, early], [2.0, 1.0]), "Errors": ([late], [2.0])}
+    account.answers["cloudwatch.get_metric_data"] = lambda asked: {
+        "MetricDataResults": [
+            {"Id": each["Id"], "Timestamps": moments, "Values": values}
+            for each in asked["MetricDataQueries"]
+            for moments, values in [failed[each["MetricStat"]["Metric"]["MetricName"]]]
+        ]
+    }
+    assert reading.last_runs(a_place(account)) == {
+        "SendSurveyFunction": Run(late, early),
+        "SelfTestFunction": Run(late, early),
+    }
+
+
 def test_a_function_that_is_held_back_is_told_from_one_that_may_run():
     account = FakeAccount()
     account.answers["lambda.get_function_concurrency"] = {"ReservedConcurrentExecutions": 0}
-    assert "reserved concurrency is 0" in of(looked_at(account), "Functions may run")[0].says
+    assert "reserved concurrency is 0" in of(looked_at(account), "Functions")[0].says
     account.answers["lambda.get_function_concurrency"] = {"ReservedConcurrentExecutions": 5}
-    assert of(looked_at(account), "Functions may run")[0].state is State.OK
+    assert of(looked_at(account), "Functions")[0].state is State.OK
 
 
 def test_how_long_the_oldest_event_waits_is_said_where_it_is_known():
@@ -225,7 +242,7 @@ def test_an_unconfirmed_subscription_is_no_listener():
     account.answers["sns.list_subscriptions_by_topic"] = {
         "Subscriptions": [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "it@example.com"}]
     }
-    assert "it@example.com has not confirmed" in of(looked_at(account), "Somebody hears of alarms")[0].says
+    assert "it@example.com has not confirmed" in of(looked_at(account), "Who hears of alarms")[0].says
 
 
 @pytest.mark.parametrize(

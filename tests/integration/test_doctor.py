@@ -178,26 +178,26 @@ def put_back(database: Any, table: str, row: dict[str, Any]) -> tuple[Any, Any]:
 
 
 NAMED = {
-    "Released by Amazon SES": "sandbox",
-    "Account in good standing": "paused sending",
-    "Sender verified": SENDER,
+    "Release by Amazon SES": "sandbox",
+    "Standing with Amazon SES": "paused sending",
+    "Sender": SENDER,
     "Signed mail (DKIM)": "not signed",
     "Name for bounces (MAIL FROM)": "a name of Amazon's",
     "Configuration set": "switched off",
-    "Suppression of failed addresses": "bounce or a complaint",
-    "Alert addresses not suppressed": ADMIN,
-    "News of mail comes in": "switched off",
-    "Nothing holds mail back": "Olive Owens switched mail to patients off",
-    "Alerts have recipients": f"{ADMIN} sends our mail back",
-    "An owner can sign in": "Nobody can sign in",
-    "Schedules are on": "EveryTenMinutes of SendSurveyFunction is not there any more",
-    "Answers wake reactions": "AlertStaffFunction when a patient answers is switched off",
-    "Functions may run": "SendDigestFunction may not run at all",
+    "Suppression list": "bounce or a complaint",
+    "Alert addresses": ADMIN,
+    "News of mail": "switched off",
+    "Sending": "Olive Owens switched mail to patients off",
+    "Alert recipients": f"{ADMIN} sends our mail back",
+    "Owners": "Nobody can sign in",
+    "Schedules": "EveryTenMinutes of SendSurveyFunction is not there any more",
+    "Reactions to answers": "AlertStaffFunction when a patient answers is switched off",
+    "Functions": "SendDigestFunction may not run at all",
     "Failed events": "in the queue of failed events",
-    "Alarms raised": "SendingStoppedAlarm is raised",
-    "Files are noticed": "incoming/",
+    "Alarms": "SendingStoppedAlarm is raised",
+    "Notice of files": "incoming/",
     "Backups": "No backup is kept of Patients",
-    "Protected from deletion": "Visits",
+    "Protection from deletion": "Visits",
     "Earlier versions of files": "suspended",
     "How long logs are kept": "SendSurveyLogs",
 }
@@ -217,9 +217,9 @@ def test_each_thing_that_is_broken_is_named_and_none_once_it_is_mended(stack: St
         assert said[0]["means"]
         assert said[0]["do"]
     _, mended = doctor(stack)
-    for check in NAMED.keys() - {"Schedules are on", "Failed events"}:  # the stack has its schedules off
+    for check in NAMED.keys() - {"Schedules", "Failed events"}:  # the stack has its schedules off
         assert [finding["state"] for finding in mended[check]] == ["ok"], mended[check]
-    assert [finding["says"] for finding in mended["Schedules are on"]] == [
+    assert [finding["says"] for finding in mended["Schedules"]] == [
         "All schedules are off, as the stack's parameter SchedulesEnabled says."
     ]
     assert not [finding for some in mended.values() for finding in some if "look at it failed" in finding["says"]]
@@ -230,5 +230,5 @@ def test_what_stops_every_function_is_named(stack: Stack, names: dict[str, str])
     with undone(*put_back(stack.client("dynamodb"), names["SettingsTable"], row)):
         code, found = doctor(stack)
     assert code == 2
-    assert "SEND_DAYS" in found["Settings can be read"][0]["says"]
+    assert "SEND_DAYS" in found["Settings"][0]["says"]
     assert found["Daily quota"][0]["state"] == "unknown"

@@ -32,7 +32,8 @@ SENDS = facts.Schedule("EveryTenMinutes", "SendSurveyFunction", True, timedelta(
 COUNTS = facts.Schedule("Nightly", "AggregateScoresFunction", True, DAY, NOW - 9 * DAY)
 REHEARSES = facts.Schedule("Check", "SelfTestFunction", True, DAY, NOW - 9 * DAY)
 SCHEDULES = (SENDS, COUNTS, REHEARSES)
-RUNS = {each.function: NOW - HOUR / 6 for each in SCHEDULES}
+RAN = facts.Run(NOW - HOUR / 6, NOW - HOUR / 6)
+RUNS = {each.function: RAN for each in SCHEDULES}
 WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK")
 ALARM = facts.Alarm("FailedEventsAlarm", "OK", "An event waits. Runbook: docs/runbook.md#failed-events", tells=True)
 TABLE = facts.Table("Patients", has_recovery=True, is_protected=True)
@@ -85,26 +86,26 @@ WELL: dict[str, Any] = {
 BROKEN, LOOK, UNKNOWN, OK = State.BROKEN, State.ATTENTION, State.UNKNOWN, State.OK
 # What is otherwise, the check that says so, how it stands then, and words of what it says.
 WRONG: list[tuple[dict[str, Any], str, State, str]] = [
-    ({"account": replace(ACCOUNT, in_production=False)}, "Released by Amazon SES", BROKEN, "sandbox"),
-    ({"account": replace(ACCOUNT, sends=False)}, "Account in good standing", BROKEN, "paused sending"),
-    ({"account": replace(ACCOUNT, enforcement="SHUTDOWN")}, "Account in good standing", BROKEN, "paused sending"),
-    ({"account": replace(ACCOUNT, enforcement="PROBATION")}, "Account in good standing", LOOK, "reviewing"),
+    ({"account": replace(ACCOUNT, in_production=False)}, "Release by Amazon SES", BROKEN, "sandbox"),
+    ({"account": replace(ACCOUNT, sends=False)}, "Standing with Amazon SES", BROKEN, "paused sending"),
+    ({"account": replace(ACCOUNT, enforcement="SHUTDOWN")}, "Standing with Amazon SES", BROKEN, "paused sending"),
+    ({"account": replace(ACCOUNT, enforcement="PROBATION")}, "Standing with Amazon SES", LOOK, "reviewing"),
     ({"account": replace(ACCOUNT, quota=200, sent=160)}, "Daily quota", LOOK, "160 of 200"),
     ({"account": replace(ACCOUNT, quota=200)}, "Daily quota", LOOK, "allows itself 200"),
-    ({"identities": ()}, "Sender verified", BROKEN, "Neither the sender care@riverside.example.com"),
-    ({"identities": (replace(DOMAIN, is_verified=False),)}, "Sender verified", BROKEN, "not verified yet"),
+    ({"identities": ()}, "Sender", BROKEN, "Neither the sender care@riverside.example.com"),
+    ({"identities": (replace(DOMAIN, is_verified=False),)}, "Sender", BROKEN, "not verified yet"),
     ({"configuration": replace(SET, sends=False)}, "Configuration set", BROKEN, "switched off"),
     ({"configuration": replace(SET, told=NEEDED - {"BOUNCE"})}, "Configuration set", BROKEN, "(bounce)"),
     ({"configuration": Gone("The configuration set")}, "Configuration set", BROKEN, "not there any more"),
-    ({"practice": replace(PRACTICE, sending_paused=True)}, "Nothing holds mail back", LOOK, "SendingPaused"),
-    ({"sending": SendingState(paused=Paused(NOW, "Olive"))}, "Nothing holds mail back", LOOK, "Olive switched"),
-    ({"sending": SendingState(stopped=STOPPED)}, "Nothing holds mail back", BROKEN, "too many bounces"),
+    ({"practice": replace(PRACTICE, sending_paused=True)}, "Sending", LOOK, "SendingPaused"),
+    ({"sending": SendingState(paused=Paused(NOW, "Olive"))}, "Sending", LOOK, "Olive switched"),
+    ({"sending": SendingState(stopped=STOPPED)}, "Sending", BROKEN, "too many bounces"),
     (
         {"sending": SendingState(refused=Refused(NOW, Refusal.SENDER_REFUSED))},
-        *("Nothing holds mail back", BROKEN, "sender refused"),
+        *("Sending", BROKEN, "sender refused"),
     ),
-    ({"sending": SendingState(silent_since=NOW - HOUR)}, "Nothing holds mail back", BROKEN, "quarter of an hour"),
-    ({"sent_today": 200}, "Nothing holds mail back", LOOK, "200 mails have left"),
+    ({"sending": SendingState(silent_since=NOW - HOUR)}, "Sending", BROKEN, "quarter of an hour"),
+    ({"sent_today": 200}, "Sending", LOOK, "200 mails have left"),
     ({"identities": (replace(DOMAIN, dkim="PENDING"),)}, "Signed mail (DKIM)", LOOK, "pending"),
     ({"identities": (replace(DOMAIN, signs=False),)}, "Signed mail (DKIM)", LOOK, "not signed"),
     ({"identities": (replace(DOMAIN, mail_from=""),)}, "Name for bounces (MAIL FROM)", LOOK, "a name of Amazon's"),
@@ -115,74 +116,76 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
     ({"dmarc": ()}, "Forged mail (DMARC)", LOOK, "no DMARC record"),
     ({"dmarc": ("v=DMARC1; p=none", "v=DMARC1; p=reject")}, "Forged mail (DMARC)", LOOK, "2 DMARC records"),
     ({"dmarc": ("v=DMARC1; p=maybe",)}, "Forged mail (DMARC)", LOOK, "no policy"),
-    ({"rule": False}, "News of mail comes in", BROKEN, "switched off"),
-    ({"configuration": replace(SET, suppressed=frozenset())}, "Suppression of failed addresses", LOOK, "bounce"),
-    ({"suppressed_staff": {"a@b.example": "BOUNCE"}}, "Alert addresses not suppressed", BROKEN, "a@b.example"),
-    ({"recipients": replace(RECIPIENTS, admins=())}, "Alerts have recipients", BROKEN, "clinic north"),
+    ({"rule": False}, "News of mail", BROKEN, "switched off"),
+    ({"configuration": replace(SET, suppressed=frozenset())}, "Suppression list", LOOK, "bounce"),
+    ({"suppressed_staff": {"a@b.example": "BOUNCE"}}, "Alert addresses", BROKEN, "a@b.example"),
+    ({"recipients": replace(RECIPIENTS, admins=())}, "Alert recipients", BROKEN, "clinic north"),
     (
         {"recipients": replace(RECIPIENTS, unreached={"admin@example.com": "bounced"})},
-        *("Alerts have recipients", BROKEN, "admin@example.com sends our mail back"),
+        *("Alert recipients", BROKEN, "admin@example.com sends our mail back"),
     ),
     (
         {"recipients": replace(RECIPIENTS, unreached={"admin@example.com": "complained"})},
-        *("Alerts have recipients", BROKEN, "marked our mail as spam"),
+        *("Alert recipients", BROKEN, "marked our mail as spam"),
     ),
-    ({"owners": ()}, "An owner can sign in", BROKEN, "Nobody"),
-    ({"owners": (replace(OWNER, is_enabled=False),)}, "An owner can sign in", BROKEN, "Nobody"),
-    ({"owners": (replace(OWNER, has_signed_in=False),)}, "An owner can sign in", LOOK, "olive@example.com"),
+    ({"owners": ()}, "Owners", BROKEN, "Nobody"),
+    ({"owners": (replace(OWNER, is_enabled=False),)}, "Owners", BROKEN, "Nobody"),
+    ({"owners": (replace(OWNER, has_signed_in=False),)}, "Owners", LOOK, "olive@example.com"),
     ({"second_factor": "OFF"}, "Second factor", BROKEN, "password alone"),
     ({"second_factor": "OPTIONAL"}, "Second factor", BROKEN, "optional"),
     ({"second_factor": "OFF", "is_local": True}, "Second factor", UNKNOWN, "this machine"),
-    ({"schedules": (replace(SENDS, is_on=None), COUNTS)}, "Schedules are on", BROKEN, "not there any more"),
-    ({"schedules": (replace(SENDS, is_on=False), COUNTS)}, "Schedules are on", BROKEN, "EveryTenMinutes of SendSurvey"),
+    ({"schedules": (replace(SENDS, is_on=None), COUNTS)}, "Schedules", BROKEN, "not there any more"),
+    ({"schedules": (replace(SENDS, is_on=False), COUNTS)}, "Schedules", BROKEN, "EveryTenMinutes of SendSurvey"),
     (
         {"schedules": tuple(replace(each, is_on=False) for each in SCHEDULES), "schedules_wanted": False},
-        *("Schedules are on", LOOK, "All schedules are off"),
+        *("Schedules", LOOK, "All schedules are off"),
     ),
-    ({"schedules_wanted": False}, "Schedules are on", LOOK, "these do"),
-    ({"halted": {"SendSurveyFunction": "may not run at all"}}, "Functions may run", BROKEN, "may not run at all"),
+    ({"schedules_wanted": False}, "Schedules", LOOK, "these do"),
+    ({"halted": {"SendSurveyFunction": "may not run at all"}}, "Functions", BROKEN, "may not run at all"),
     (
-        {"last_runs": {**RUNS, "SendSurveyFunction": NOW - HOUR}},
-        "Last runs",
-        BROKEN,
-        "last ran 1 hour ago (March 4, 14:00 UTC)",
+        {"last_runs": {**RUNS, "SendSurveyFunction": facts.Run(NOW - HOUR, NOW - HOUR)}},
+        *("Last runs", BROKEN, "last ran 1 hour ago (March 4, 14:00 UTC)"),
     ),
-    ({"last_runs": {**RUNS, "SendSurveyFunction": NOW - 9 * DAY}}, "Last runs", BROKEN, "9 days ago"),
+    (
+        {"last_runs": {**RUNS, "SendSurveyFunction": replace(RAN, last_well=NOW - 2 * HOUR)}},
+        *("Last runs", BROKEN, "ran 10 minutes ago (March 4, 14:50 UTC) and failed. It last ended well 2 hours ago"),
+    ),
+    ({"last_runs": {**RUNS, "SendSurveyFunction": replace(RAN, last_well=None)}}, "Last runs", BROKEN, "and failed."),
     ({"schedules": (SENDS,), "last_runs": {}}, "Last runs", BROKEN, "has not run lately"),
     ({"counted_at": NOW - 27 * HOUR}, "Nightly count", LOOK, "27 hours ago"),
     ({"self_test": NOW - 27 * HOUR}, "Rehearsal", BROKEN, "27 hours ago"),
     ({"self_test": None}, "Rehearsal", BROKEN, "has not come through"),
     ({"queue": facts.Queue(1, None)}, "Failed events", BROKEN, "1 event waits"),
     ({"queue": facts.Queue(3, 2 * DAY)}, "Failed events", BROKEN, "the oldest for 2 days"),
-    ({"mappings": (replace(WAKES, state="Disabled"),)}, "Answers wake reactions", BROKEN, "switched off"),
-    ({"mappings": (replace(WAKES, state=""),)}, "Answers wake reactions", BROKEN, "not there any more"),
+    ({"mappings": (replace(WAKES, state="Disabled"),)}, "Reactions to answers", BROKEN, "switched off"),
+    ({"mappings": (replace(WAKES, state=""),)}, "Reactions to answers", BROKEN, "not there any more"),
     (
         {"mappings": (replace(WAKES, function="RequestReviewFunction", last_result="PROBLEM: Function call failed"),)},
-        *("Answers wake reactions", BROKEN, "Function call failed"),
+        *("Reactions to answers", BROKEN, "Function call failed"),
     ),
-    ({"triggers": ("incoming/",)}, "Files are noticed", BROKEN, "incoming/"),
+    ({"triggers": ("incoming/",)}, "Notice of files", BROKEN, "incoming/"),
     ({"last_file": None}, "Last file", LOOK, "30 days"),
     ({"last_file": NOW - 6 * DAY}, "Last file", LOOK, "6 days ago"),
     ({"lately": facts.Lately(30, date(2026, 2, 24))}, "Last answer", LOOK, "30 surveys"),
     ({"lately": facts.Lately(30, None)}, "Last answer", LOOK, "nobody answered"),
-    ({"topic": facts.Topic((), ())}, "Somebody hears of alarms", LOOK, "Nobody hears"),
-    ({"topic": facts.Topic((), ("it@example.com",))}, "Somebody hears of alarms", BROKEN, "not confirmed"),
-    ({"alarms": (replace(ALARM, state="ALARM"),)}, "Alarms raised", BROKEN, "is raised"),
-    ({"alarms": (replace(ALARM, state=""),)}, "Alarms raised", BROKEN, "not there any more"),
-    ({"alarms": (replace(ALARM, tells=False),)}, "Alarms raised", BROKEN, "tells nobody"),
-    ({"patients_page": replace(PATIENTS_PAGE, status=502)}, "Pages answer", BROKEN, "patients answers with 502"),
+    ({"topic": facts.Topic((), ())}, "Who hears of alarms", LOOK, "Nobody hears"),
+    ({"topic": facts.Topic((), ("it@example.com",))}, "Who hears of alarms", BROKEN, "not confirmed"),
+    ({"alarms": (replace(ALARM, state="ALARM"),)}, "Alarms", BROKEN, "is raised"),
+    ({"alarms": (replace(ALARM, state=""),)}, "Alarms", BROKEN, "not there any more"),
+    ({"alarms": (replace(ALARM, tells=False),)}, "Alarms", BROKEN, "tells nobody"),
+    ({"patients_page": replace(PATIENTS_PAGE, status=502)}, "Pages", BROKEN, "patients answers with 502"),
     (
         {"staff_page": facts.Page("https://staff.example.com", None, "no such name")},
-        *("Pages answer", BROKEN, "the staff does not answer: no such name"),
+        *("Pages", BROKEN, "the staff does not answer: no such name"),
     ),
     ({"certificate": replace(CERTIFICATE, ends=NOW + 20 * DAY)}, "Certificate", LOOK, "March 24, 2026"),
     ({"certificate": replace(CERTIFICATE, ends=NOW)}, "Certificate", BROKEN, "not valid"),
     ({"certificate": facts.Certificate("PENDING_VALIDATION", None)}, "Certificate", BROKEN, "pending validation"),
     ({"version": "0.9.0+abc"}, "Version", LOOK, "0.9.0+abc"),
-    ({"settings": "the setting SEND_DAYS is malformed"}, "Settings can be read", BROKEN, "SEND_DAYS"),
+    ({"settings": "the setting SEND_DAYS is malformed"}, "Settings", BROKEN, "SEND_DAYS"),
     ({"tables": (replace(TABLE, has_recovery=False),)}, "Backups", BROKEN, "No backup is kept of Patients"),
     ({"tables": (facts.Table("Patients", None, None),)}, "Backups", BROKEN, "Not there any more: Patients"),
-    ({"tables": (replace(TABLE, is_protected=False),)}, "Protected from deletion", LOOK, "Patients"),
+    ({"tables": (replace(TABLE, is_protected=False),)}, "Protection from deletion", LOOK, "Patients"),
     ({"versioning": "Suspended"}, "Earlier versions of files", LOOK, "suspended"),
     ({"key": "PendingDeletion"}, "Key of the data", BROKEN, "waiting to be deleted"),
     ({"key": "Disabled"}, "Key of the data", BROKEN, "disabled"),
@@ -238,9 +241,16 @@ def test_what_nobody_set_out_to_read_is_not_judged():
     assert len(not_asked(some)) == len(CHECKS) - 1
 
 
+def test_outside_the_sending_hours_it_says_when_mail_leaves_again():
+    [said] = [each for each in found(now=datetime(2026, 3, 7, 2, tzinfo=UTC)) if each.check == "Sending"]
+    assert "waits for the sending hours: Saturday at 08:00" in said.says
+    [said] = [each for each in found() if each.check == "Sending"]
+    assert "within the practice's sending hours" in said.says
+
+
 def test_several_things_that_hold_mail_back_are_all_said():
     state = SendingState(stopped=STOPPED, silent_since=NOW - HOUR)
-    said = [each.state for each in found(sending=state, sent_today=200) if each.check == "Nothing holds mail back"]
+    said = [each.state for each in found(sending=state, sent_today=200) if each.check == "Sending"]
     assert said == [BROKEN, BROKEN, LOOK]
 
 
@@ -253,7 +263,7 @@ def test_what_has_not_had_its_turn_yet_is_not_late():
 def test_what_is_switched_off_is_not_also_said_to_be_late():
     off = tuple(replace(each, is_on=False) for each in SCHEDULES)
     findings = found(schedules=off, schedules_wanted=False, last_runs={}, self_test=None)
-    assert [finding.check for finding in findings if finding.state is not OK] == ["Schedules are on"]
+    assert [finding.check for finding in findings if finding.state is not OK] == ["Schedules"]
 
 
 def test_a_weekend_without_a_file_is_nothing_to_look_at():
@@ -283,14 +293,14 @@ def test_the_gravest_comes_first_and_the_summary_counts():
 
 
 def test_a_raised_alarm_says_what_it_means_and_leads_to_its_page():
-    [said] = [each for each in found(alarms=(replace(ALARM, state="ALARM"),)) if each.check == "Alarms raised"]
+    [said] = [each for each in found(alarms=(replace(ALARM, state="ALARM"),)) if each.check == "Alarms"]
     assert said.means == "An event waits."
     assert said.do == "See docs/runbook.md#failed-events."
 
 
 def test_an_alarm_without_a_page_of_its_own_leads_to_where_it_should_stand():
     bare = facts.Alarm("FailedEventsAlarm", "ALARM", "An event waits.", tells=True)
-    [said] = [each for each in found(alarms=(bare,)) if each.check == "Alarms raised"]
+    [said] = [each for each in found(alarms=(bare,)) if each.check == "Alarms"]
     assert said.do == "See docs/runbook.md#failed-events."
 
 
