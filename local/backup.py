@@ -131,7 +131,9 @@ class Restore:
                 )
             first.append(past["EarliestRestorableDateTime"].astimezone(UTC))
             last.append(past["LatestRestorableDateTime"].astimezone(UTC))
-        at = min(last) if self.wish.at == "latest" else parse_instant(self.wish.at)
+        if self.wish.at == "latest":
+            return format_instant(min(last))
+        at = parse_instant(self.wish.at)
         if not max(first) <= at <= min(last):
             span = f"{format_instant(max(first))} to {format_instant(min(last))}"
             raise CannotRestore(f"AT is not within what AWS keeps: {span}. Nothing was changed.")
