@@ -1,5 +1,7 @@
 """What is read of a stack, and what becomes of a question that AWS refuses, does not know or does not answer."""
 
+import json
+import re
 import threading
 from datetime import date, timedelta
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from local.template import ROOT
 from shared.domain.delivery import staff_key
 from shared.domain.settings import ClinicSettings
 from shared.health import reading
@@ -243,6 +246,29 @@ def test_an_unconfirmed_subscription_is_no_listener():
         "Subscriptions": [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "it@example.com"}]
     }
     assert "it@example.com has not confirmed" in of(looked_at(account), "Who hears of alarms")[0].says
+
+
+def test_the_document_names_every_right_that_it_takes_and_no_other():
+    account = FakeAccount()
+    account.answers["sqs.get_queue_attributes"] = {
+        "Attributes": {"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "0"}
+    }
+    account.answers["cloudwatch.get_metric_statistics"] = {"Datapoints": []}
+    looked_at(account)
+    asked = {operation.partition(".")[::2] for operation in account.asked}
+    rights = {f"{service}:{''.join(part.title() for part in call.split('_'))}" for service, call in asked}
+    named_otherwise = {
+        "sesv2:": "ses:",
+        "s3:ListObjectsV2": "s3:ListBucket",
+        "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    }
+    for call, right in named_otherwise.items():
+        rights = {each.replace(call, right) for each in rights}
+    [document] = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "doctor.md").read_text(), re.DOTALL)
+    [statement] = json.loads(document)["Statement"]
+    of_tables = {f"dynamodb:{call}" for call in ("GetItem", "BatchGetItem", "Query", "Scan")}
+    of_the_stack = {"cloudformation:DescribeStacks", "cloudformation:ListStackResources"}
+    assert set(statement["Action"]) == rights | of_tables | of_the_stack | {"kms:Decrypt"}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What each check says of each thing that can be wrong, what that means, and what to do."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from local.template import ROOT, events, functions, load_template
 from shared.config import read_practice
 from shared.domain.sending_health import Fates, Paused, Refusal, Refused, SendingState, Stopped, StopReason
 from shared.health import facts
@@ -83,6 +85,7 @@ WELL: dict[str, Any] = {
     "secret": False,
     "retention": {"SendSurveyLogs": 90},
 }
+SCHEDULED = [name for name, each in functions(load_template()).items() if events(each, "ScheduleV2")]
 BROKEN, LOOK, UNKNOWN, OK = State.BROKEN, State.ATTENTION, State.UNKNOWN, State.OK
 # What is otherwise, the check that says so, how it stands then, and words of what it says.
 WRONG: list[tuple[dict[str, Any], str, State, str]] = [
@@ -215,6 +218,26 @@ def test_what_is_wrong_is_said_with_what_it_means_and_what_to_do(otherwise, chec
     assert said.means.endswith(".")
     assert said.do.endswith(".")
     assert [finding for finding in findings if finding.state is OK] == []
+
+
+def test_the_document_names_every_check_by_its_subject():
+    text = (ROOT / "docs" / "doctor.md").read_text()
+    rows = dict(re.findall(r"^\| ([A-Z][^|]*) \| (.*) \|$", text, re.MULTILINE))
+    for check in CHECKS:
+        assert check.title in rows[check.about]
+
+
+def test_every_entry_of_the_runbook_that_a_finding_leads_to_is_there():
+    entries = set(re.findall(r"^### (\S+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
+    said = [finding.do for otherwise, check, _, _ in WRONG for finding in found(**otherwise) if finding.check == check]
+    failing = (
+        found(schedules=(replace(SENDS, function=function),), last_runs={function: replace(RAN, last_well=None)})
+        for function in SCHEDULED
+    )
+    said += [finding.do for findings in failing for finding in findings]
+    led_to = set(re.findall(r"runbook\.md#([a-z-]+)", " ".join(said)))
+    assert led_to
+    assert led_to <= entries
 
 
 def test_every_check_is_tried_with_something_wrong():
