@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+import botocore.session
 import pytest
 
 from functions.serve_dashboard.practice_page import SECTIONS
@@ -31,6 +32,8 @@ MADE_BY_THE_READER = {
 # Words with capitals inside that are not ours, and whose they are.
 NOT_OURS = {
     "AutoPublishAliasAllProperties": "SAM",
+    "DeletedTableBackup": "DynamoDB",
+    "ReadOnlyAccess": "a policy of AWS's",
     "TooManyRequests": "AWS Lambda",
     "UPDATE_ROLLBACK_FAILED": "CloudFormation",
 }
@@ -66,7 +69,7 @@ class TestEachDocument:
     def test_names_of_the_template_and_variables_that_it_uses_exist(self, page: Document) -> None:
         for named in page.quoted():
             for word in re.findall(r"(?<![\w./:-])[A-Z][a-z]+(?:[A-Z][a-z]+)+\b(?!\.)", named):
-                assert word in NOT_OURS or word in MADE_BY_THE_READER or is_ours(word), named
+                assert word in NOT_OURS or word in MADE_BY_THE_READER or is_ours(word) or word in calls_of_aws(), named
             for word in re.findall(r"(?<![\w.-])[A-Z]+(?:_[A-Z]+)+\b", named):
                 assert word in NOT_OURS or is_ours(word), named
 
@@ -101,6 +104,14 @@ def files() -> frozenset[str]:
 def is_ours(word: str) -> bool:
     """A word of the template, the Makefile or the code."""
     return re.search(rf"\b{word}\b", sources()) is not None
+
+
+@cache
+def calls_of_aws() -> frozenset[str]:
+    """What the services that hold data can be asked, by AWS's names, which rights have as well."""
+    session = botocore.session.get_session()
+    services = ("dynamodb", "s3", "cognito-idp", "secretsmanager", "kms", "cloudformation", "lambda")
+    return frozenset(name for service in services for name in session.get_service_model(service).operation_names)
 
 
 @cache
@@ -169,3 +180,34 @@ def test_every_picture_is_shown_somewhere() -> None:
         (page.path.parent / link.target).resolve() for page in DOCUMENTS for link in page.links() if link.is_picture
     }
     assert set((ROOT / "docs" / "images").iterdir()) <= shown
+
+
+def test_what_code_and_template_send_people_to_is_there() -> None:
+    said = sources() + "\n".join(path.read_text("utf-8") for path in (ROOT / "functions").rglob("*.html"))
+    sent = set(re.findall(r"\bdocs/\w+\.md(?:#[\w-]+)?", said))
+    assert sent
+    for target in sent:
+        name, _, anchor = target.partition("#")
+        assert (ROOT / name).is_file(), target
+        assert not anchor or anchor in document(name).anchors(), target
+    assert {words[0] for rank, words in document("docs/deploy.md").headings() if rank == 2} >= set(
+        re.findall(r"docs/deploy\.md,? (?:says in |in )?step (\d)", said)
+    )
+
+
+# What the pages for a practice name in italics is a label of the dashboard's, of AWS's console, or a word of art.
+OF_AWS = {
+    *("Agreements", "Account agreements", "Organization agreements"),
+    *("AWS Business Associate Addendum", "Download and review", "Accept and download"),
+}
+WORDS_OF_ART = {"SES sandbox", "Writes", "As-of"}
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/deploy.md", "docs/privacy.md", "docs/connect.md", "docs/intake.md"]
+)
+def test_labels_of_the_dashboard_are_those_that_people_see(name: str) -> None:
+    shown = sources() + "\n".join(path.read_text("utf-8") for path in (ROOT / "functions").rglob("*.html"))
+    for label in re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?![*\w])", document(name).prose()):
+        for part in label.split(" → "):
+            assert part in OF_AWS | WORDS_OF_ART or part in " ".join(shown.split()), label
