@@ -12,11 +12,12 @@ from moto import backends
 from local import cloudwatch
 from local.cloudwatch import NotPut, page, put
 from local.deployed import Deployed
-from local.template import load_template
+from local.template import functions, load_template
 from tests.documents.markdown import document
 from tests.template.test_alarms import counted_by_the_code
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
+FUNCTIONS = functions(load_template())
 BODY: dict[str, Any] = json.loads(cloudwatch.PAGE.read_text("utf-8"))
 WIDGETS = BODY["widgets"]
 # By the CloudWatch API reference, "Dashboard body structure and syntax": what a widget of each type has, and may have.
@@ -98,11 +99,14 @@ def test_every_metric_is_told_by_the_code_or_by_aws() -> None:
     assert own == counted_by_the_code()
 
 
-def test_every_function_and_every_table_is_on_it() -> None:
+def test_every_function_is_on_it() -> None:
     shown = json.dumps(BODY)
-    for name, resource in RESOURCES.items():
-        if resource["Type"] in ("AWS::Serverless::Function", "AWS::DynamoDB::Table"):
-            assert f"${{{name}}}" in shown, name
+    assert {name for name in FUNCTIONS if f"${{{name}}}" not in shown} == set()
+
+
+def test_it_is_free_in_an_account_without_others() -> None:
+    """Three pages of up to 50 metrics each are free, aws.amazon.com/cloudwatch/pricing; each above costs $3 a month."""
+    assert len(list(metrics())) <= 50
 
 
 def test_a_query_reads_events_and_facts_that_the_code_logs() -> None:
