@@ -35,7 +35,10 @@ PRICES: dict[str, tuple[float, str, str]] = {
     "secret": (0.40, "a secret a month", "aws.amazon.com/secrets-manager/pricing"),
     "put": (0.005 / 1000, "an S3 PUT or LIST", "aws.amazon.com/s3/pricing"),
 }
-FREE = "SES's events on the default bus, the schedules (below 14 million a month) and Lambda's reading of the stream"
+FREE = (
+    "SES's events on the default bus, the schedules (below 14 million a month), Lambda's reading of the stream, and the "
+    "page of `make dashboard` (an account has three such pages of up to 50 metrics)"
+)
 
 SURVEYS = 1000
 OFTEN: dict[str, tuple[float, str]] = {
@@ -61,7 +64,7 @@ FREE_FOR_EVER = {"Lambda requests": 1e6, "Lambda time": 400_000, "CloudWatch log
 COLD_SECONDS = 0.40  # of an init, if bench/results/cold_start.json says nothing else
 
 KEEPS: dict[str, str] = {
-    "alarm": "Each names one thing that stopped and what to do. Ten are free in an account.",
+    "alarm": "Each names one thing that stopped, and where to read on. Ten are free in an account.",
     "key": "The practice's own key: who may use it is the practice's to say, and deleting it ends every copy.",
     "secret": "The hash key: kept when the stack is deleted, and not derivable from anything.",
     "metric": "Told only when something happens, and billed for those hours; a tenth of the month is assumed.",
