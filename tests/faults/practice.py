@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.client import BaseClient
@@ -42,6 +41,7 @@ from shared.hash_key import hash_key
 from shared.mail.mailer import SesMailer, ses_client
 from shared.observability import HandlerFailed
 from shared.storage import erasures, kept, messages, patients, surveys
+from shared.storage.dynamodb import client
 from shared.storage.models import AddressItem
 from tests.builders import MONDAY_NOON, a_message, a_patient, a_survey
 from tests.environment import TABLES
@@ -221,10 +221,9 @@ class Practice:
     def start_over(self) -> None:
         """Forget everything."""
         with self.gate.aside():
-            tables = boto3.client("dynamodb")
             for table in TABLES:
-                for item in tables.scan(TableName=table)["Items"]:
-                    tables.delete_item(TableName=table, Key={key: item[key] for key in _keys(table)})
+                for item in client().scan(TableName=table)["Items"]:
+                    client().delete_item(TableName=table, Key={key: item[key] for key in _keys(table)})
         kept.forget()
         self.clock = AFTERNOON
         self.hear()
@@ -428,11 +427,10 @@ def token_of(mail: Sent) -> str:
 
 def dump(names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Whole tables."""
-    tables = boto3.client("dynamodb")
     return {
         table: [
             {name: _from_dynamodb(value) for name, value in item.items()}
-            for item in tables.scan(TableName=table)["Items"]
+            for item in client().scan(TableName=table)["Items"]
         ]
         for table in names
     }
@@ -440,7 +438,7 @@ def dump(names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
 
 @cache
 def _keys(table: str) -> list[str]:
-    schema = boto3.client("dynamodb").describe_table(TableName=table)["Table"]["KeySchema"]
+    schema = client().describe_table(TableName=table)["Table"]["KeySchema"]
     return [key["AttributeName"] for key in schema]
 
 

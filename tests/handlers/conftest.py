@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
 import boto3
 import pytest
 from moto import backends, mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from shared import config
 from shared.storage import kept, models
@@ -44,12 +46,25 @@ def empty_account() -> None:
     """Begin anew."""
     for service in ("dynamodb", "dynamodbstreams", "s3", "secretsmanager"):
         backends.get_backend(service).reset()
-    for model in _MODELS:
-        model.create_table(billing_mode="PAY_PER_REQUEST")
+    _simulated_tables().update(deepcopy(_empty_tables()))
     s3_client().create_bucket(Bucket=os.environ["INTAKE_BUCKET"])
     secrets_client().create_secret(Name=os.environ["HASH_KEY_SECRET"], SecretString="0" * 64)
     config.parameters.cache_clear()
     kept.forget()
+
+
+@cache
+def _empty_tables() -> dict[str, Any]:
+    """The tables as creating them made them: creating ten for each test took longer than most tests do."""
+    for model in _MODELS:
+        model.create_table(billing_mode="PAY_PER_REQUEST")
+    return deepcopy(dict(_simulated_tables()))
+
+
+def _simulated_tables() -> dict[str, Any]:
+    """Where moto keeps the tables of the account and region that all tests use."""
+    tables: dict[str, Any] = backends.get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][os.environ["AWS_REGION"]].tables
+    return tables
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -19,6 +20,7 @@ from shared.domain.clock import parse_instant
 from shared.domain.message import Message, MessageKind
 from shared.domain.survey import Survey
 from shared.storage import kept, messages, models, settings, surveys
+from shared.storage.dynamodb import client
 from tests.fakes import FakeContext
 
 FIRST_UPLOAD = datetime(2026, 3, 20, 3, 0, tzinfo=UTC)
@@ -96,7 +98,7 @@ class Clock:
 
 def renew_locks() -> None:
     """What an import does that is alive."""
-    for item in boto3.client("dynamodb").scan(TableName=models.SettingsItem.Meta.table_name)["Items"]:
+    for item in client().scan(TableName=models.SettingsItem.Meta.table_name)["Items"]:
         if "holder" in item:
             until = parse_instant(item["held_until"]["S"]) + timedelta(seconds=15)
             name, holder = item["scope"]["S"].removeprefix("run#"), item["holder"]["S"]
@@ -180,22 +182,29 @@ COURSE = file_of(
 
 def dump() -> dict[str, list[Any]]:
     """Every table, whole."""
-    tables = boto3.client("dynamodb")
     names = [model.Meta.table_name for model in (models.PatientItem, models.VisitItem, models.SurveyItem)]
     names += [model.Meta.table_name for model in (models.MessageItem, models.SettingsItem)]
-    return {name: sorted(tables.scan(TableName=name)["Items"], key=json.dumps) for name in names}
+    return {name: sorted(client().scan(TableName=name)["Items"], key=json.dumps) for name in names}
 
 
 def restore(state: dict[str, list[Any]]) -> None:
-    """Make the tables hold exactly this again."""
-    tables = boto3.client("dynamodb")
+    """Make the tables hold exactly this again; only what differs is written, since tests do it hundreds of times."""
     for name, items in state.items():
-        keys = [key["AttributeName"] for key in tables.describe_table(TableName=name)["Table"]["KeySchema"]]
-        for item in tables.scan(TableName=name)["Items"]:
-            tables.delete_item(TableName=name, Key={key: item[key] for key in keys})
+        found = client().scan(TableName=name)["Items"]
+        keys = _keys_of(name)
+        wanted = [[item[key] for key in keys] for item in items]
+        for item in found:
+            if [item[key] for key in keys] not in wanted:
+                client().delete_item(TableName=name, Key={key: item[key] for key in keys})
         for item in items:
-            tables.put_item(TableName=name, Item=item)
+            if item not in found:
+                client().put_item(TableName=name, Item=item)
     kept.forget()
+
+
+@cache
+def _keys_of(table: str) -> list[str]:
+    return [key["AttributeName"] for key in client().describe_table(TableName=table)["Table"]["KeySchema"]]
 
 
 def surveys_of(patient_id: str = "p1") -> dict[str, Survey]:
