@@ -36,8 +36,8 @@ PRICES: dict[str, tuple[float, str, str]] = {
     "put": (0.005 / 1000, "an S3 PUT or LIST", "aws.amazon.com/s3/pricing"),
 }
 FREE = (
-    "SES's events on the default bus, the schedules (below 14 million a month), Lambda's reading of the stream, and the "
-    "page of `make dashboard` (an account has three such pages of up to 50 metrics)"
+    "SES's events on the default bus, the schedules (below 14 million a month), Lambda's reading of the stream, and "
+    "the page of `make dashboard` (an account has three such pages of up to 50 metrics)"
 )
 
 SURVEYS = 1000
