@@ -76,7 +76,8 @@ def archive(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show)
 
 
 def _write(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show) -> None:
-    began, sends, told = now(), stack.sends(), dict[str, dict[str, Any]]()
+    began, told = now(), dict[str, dict[str, Any]]()
+    sends = stack.sends(began)
     (folder / "tables").mkdir(mode=0o700)
     (folder / "spreadsheets").mkdir(mode=0o700)
     for name in NAMES:

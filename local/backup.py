@@ -85,11 +85,11 @@ class Restore:
         if self.source.parts.names["PatientsTable"] == self.target.parts.names["PatientsTable"]:
             raise CannotRestore("FROM and TO are the same stack: deploy an empty one first (docs/backup.md, step 2).")
         self.target.must_be_at_rest()
-        if self.source.sends() and not self.wish.is_rehearsal:
+        if self.source.sends(self.now()) and not self.wish.is_rehearsal:
             raise CannotRestore(
                 f"{self.source.name} still sends. What it sends from now on the restored stack would send again. "
-                "Switch its sending off first (dashboard: Settings, Sending), or, to rehearse only, add "
-                "REHEARSAL=yes. Nothing was changed."
+                "Switch its sending off (dashboard: Settings, Sending) and wait ten minutes for what is under way; or, "
+                "to rehearse only, add REHEARSAL=yes. Nothing was changed."
             )
 
     def _journal(self) -> Item:
@@ -308,6 +308,9 @@ def main() -> int:
     parser.add_argument("--rehearsal", action="store_true", help="the former stack goes on: the new one never sends")
     parser.add_argument("--invite", action="store_true", help="mail everybody of the staff an invitation")
     arguments = parser.parse_args()
+    if not (arguments.source and arguments.target and arguments.at):
+        print("Which stack, into which, as of when? FROM=… TO=… AT=2026-11-21T10:00:00Z", file=sys.stderr)
+        return 1
     wish = Wish(arguments.at, arguments.sent_unknown, arguments.rehearsal, arguments.invite)
     try:
         if arguments.at != "latest":

@@ -72,7 +72,10 @@ class Carrying:
             return None  # nothing left, and the next export makes it again together with its survey
         if stood in LEFT and stands not in LEFT:
             return then
-        if live is not None and (stands != "due" or not self.sent_is_unknown):
+        is_in_hand = (
+            stands == "claimed" and _text(live, "lease_until") >= self.now
+        )  # the former stack is just sending it
+        if live is not None and not is_in_hand and (stands != "due" or not self.sent_is_unknown):
             return live
         found = live or then
         if found is None or _text(found, "state") not in WAITING or _text(found, "due_at") > self.now:
@@ -110,8 +113,8 @@ class Carrying:
 
 
 def _as_newly_made(live: Item | None) -> Item | None:
-    """A survey that was made later and went out: its links are in mailboxes."""
-    if live is None or not ("sent_at" in live or "version" in live or "token_hashes" in live):
+    """A survey that was made later and is settled; one that still waits is made again by the next export."""
+    if live is None or not {"sent_at", "version", "token_hashes", "unsent_reason"} & live.keys():
         return None
     return {**_without(live, "counted", "counted_answer_at"), "uncounted": {"S": UNCOUNTED}}
 

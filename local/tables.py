@@ -19,7 +19,7 @@ NAMES = ("Patients", "Visits", "Messages", "Addresses", "Scores", "Activity", "S
 SESSIONS = "Sessions"
 """The staff's sign-ins: nobody takes them along."""
 
-AT_ONCE = 16
+AT_ONCE = 32
 _SETS = ("SS", "NS", "BS")
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from local.carried import Carrying
 from local.deployed import Deployed
 from local.tables import NAMES, Digest, Item, Table, digest
+from shared.domain.clock import format_instant
 from shared.domain.identity import message_id
 from shared.domain.message import MessageKind
 
@@ -15,6 +17,7 @@ CARRIED = ("Messages", *(name for name in NAMES if name not in ("Messages", "Sur
 JOURNAL = {"scope": {"S": "restore"}}
 """The row of Settings that says what is being brought in, or was."""
 RESTORED_AT = "RESTORED_AT"
+LAST_RUN = timedelta(minutes=10)  # as long as a run may last that began just before sending was switched off
 
 
 class CannotRestore(Exception):
@@ -41,13 +44,14 @@ class Whole:
         [told] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return next((each["ParameterValue"] for each in told["Parameters"] if each["ParameterKey"] == name), "")
 
-    def sends(self) -> bool:
-        """Whether mail to patients may leave: neither the stack's parameter nor an owner has switched it off."""
+    def sends(self, now: datetime) -> bool:
+        """Whether mail to patients may leave: neither the stack's parameter nor, long enough ago, an owner ended it."""
         [told] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         if told["StackStatus"] == "DELETE_COMPLETE" or self.parameter("SendingPaused") == "true":
             return False
         state = self.table("Settings").find([{"scope": {"S": "mail#state"}}])
-        return not any("paused_at" in row for row in state.values())
+        ended = format_instant(now - LAST_RUN)
+        return not any("paused_at" in row and row["paused_at"]["S"] <= ended for row in state.values())
 
     def must_be_at_rest(self) -> None:
         """CannotRestore unless nothing leaves and nothing runs by itself here."""
@@ -140,4 +144,5 @@ def _to_compare(name: str, item: Item) -> Item | None:
         return {attribute: value for attribute, value in item.items() if attribute != "pending_reaction"}
     if name == "Settings" and (is_lock(item) or item["scope"] == JOURNAL["scope"]):
         return None
-    return {attribute: value for attribute, value in item.items() if attribute != RESTORED_AT}
+    counts = {attribute: value for attribute, value in item.items() if attribute != RESTORED_AT}
+    return None if counts == {"scope": {"S": "practice"}} else counts

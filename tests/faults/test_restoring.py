@@ -11,6 +11,7 @@ from functions.serve_dashboard import user_pool
 from local import tables
 from local.tables import NAMES
 from local.whole import CannotRestore
+from shared.domain.clock import format_instant
 from shared.domain.patient import Patient
 from shared.domain.survey import Survey
 from shared.storage import messages, patients, surveys
@@ -213,6 +214,16 @@ class TestRefuses:
         at = quiet(practice, account)
         with pytest.raises(CannotRestore, match="still sends"):
             account.restore(at, paused="false")
+
+    def test_a_stack_whose_last_run_may_still_send(self, practice, account):
+        at = quiet(practice, account)
+        state = {"scope": {"S": "mail#state"}, "paused_at": {"S": format_instant(practice.clock)}}
+        account.past.real.put_item(TableName="Old-Settings", Item=state)
+        practice.later(minutes=9)
+        with pytest.raises(CannotRestore, match="wait ten minutes"):
+            account.restore(at, paused="false")
+        practice.later(minutes=1)
+        assert account.restore(at, paused="false")
 
     @pytest.mark.parametrize("parameter", AT_REST)
     def test_a_target_that_is_not_at_rest(self, practice, account, parameter):
