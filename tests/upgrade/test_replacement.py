@@ -63,11 +63,17 @@ def replaced(before: Resources, after: Resources) -> set[str]:
     }
 
 
-def test_an_update_makes_nothing_anew_but_the_schedules_that_got_names_of_cloudformations_making() -> None:
+def test_an_update_makes_nothing_anew_but_schedules_and_alarms_that_got_other_names() -> None:
+    """Schedules got names of CloudFormation's making, alarms some that say what is wrong; neither holds anything."""
     before, after = both()
     anew = {name for name in replaced(before, after) if before[name]["Type"] not in PASSING}
-    assert {before[name]["Type"] for name in anew} <= {"AWS::Scheduler::Schedule"}
-    assert all("Name" not in after[name]["Properties"] for name in anew)
+    schedules, alarms = (
+        {name for name in anew if before[name]["Type"] == kind}
+        for kind in ("AWS::Scheduler::Schedule", "AWS::CloudWatch::Alarm")
+    )
+    assert anew == schedules | alarms
+    assert all("Name" not in after[name]["Properties"] for name in schedules)
+    assert all("AlarmName" not in before[name]["Properties"] for name in alarms)
 
 
 def test_an_update_takes_nothing_away() -> None:
