@@ -71,6 +71,7 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
         now=now,
         parameters={**parameters, "AWS::StackName": seen.name},
         outputs={each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())},
+        status=described["StackStatus"],
         is_local=seen.is_local,
         texts=texts_of,
         fetch=lambda address: fetch(address, is_local=seen.is_local),
@@ -85,10 +86,18 @@ def _enter(seen: Seen, names: dict[str, str]) -> None:
     if seen.access:
         os.environ.pop("AWS_PROFILE", None)
     os.environ.update(seen.access)
-    function = names.get("ServeDashboardFunction", "")
-    told = seen.clients("lambda").get_function_configuration(FunctionName=function) if function else {}
-    own = told.get("Environment", {}).get("Variables", {})
-    os.environ.update({name: value for name, value in own.items() if not name.startswith(("AWS_", "PYTHON"))})
+    functions = seen.clients("lambda")
+    for name in sorted(names):
+        if not name.endswith("Function"):
+            continue
+        try:
+            told = functions.get_function_configuration(FunctionName=names[name])
+        except functions.exceptions.ResourceNotFoundException:
+            continue  # a finding of its own, later
+        own = told.get("Environment", {}).get("Variables", {})
+        os.environ.update({name: value for name, value in own.items() if not name.startswith(("AWS_", "PYTHON"))})
+        return
+    raise StackFailed(f"The stack {seen.name} has no function any more. Is it Careloop, and wholly deployed?")
 
 
 def texts_of(name: str) -> tuple[str, ...]:

@@ -118,6 +118,15 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """A function's log, and the days for which it is kept; None is for ever."""
+
+    name: str
+    is_there: bool
+    days: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lately:
     """What the nightly count knows of the last days: mails that left, and the last day with an answer."""
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shared.health.facts import Table
-from shared.health.findings import Check, Said, attention, broken, ok
+from shared.health.facts import Log, Table
+from shared.health.findings import REPAIR, Check, Said, attention, broken, ok
 
 SAFE = "Data is safe"
 
@@ -83,16 +83,22 @@ def secret(is_deleted: bool) -> Iterator[Said]:
         yield ok("The hash key is there.")
 
 
-def retention(days: dict[str, int | None]) -> Iterator[Said]:
-    """Whether logs end some day."""
-    for name in sorted(name for name, kept in days.items() if kept is None):
+def logs(found: tuple[Log, ...]) -> Iterator[Said]:
+    """Whether logs are there and end some day."""
+    gone = [log.name for log in found if not log.is_there]
+    endless = [log.name for log in found if log.is_there and log.days is None]
+    if gone:
+        yield attention(f"Not there any more: {', '.join(gone)}.", "Nobody can see why a function failed.", REPAIR)
+    if endless:
         yield attention(
-            f"The log {name} is kept for ever.",
+            f"Kept for ever: {', '.join(endless)}.",
             "It costs more each month, and what is not kept cannot leak.",
-            "Whoever looks after AWS opens it in Amazon CloudWatch, Log groups, and sets its retention to 90 days.",
+            "Whoever looks after AWS opens each in Amazon CloudWatch, Log groups, and sets its retention to 90 days.",
         )
-    if all(days.values()):
-        yield ok(f"All {len(days)} logs are removed after {_span(days)} days.")
+    if not gone and not endless:
+        days = sorted({log.days for log in found if log.days})
+        span = f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(map(str, days))
+        yield ok(f"All {len(found)} logs are removed after {span} days.")
 
 
 def settings(problem: str) -> Iterator[Said]:
@@ -107,11 +113,6 @@ def settings(problem: str) -> Iterator[Said]:
         yield ok("The practice's settings can be read.")
 
 
-def _span(days: dict[str, int | None]) -> str:
-    numbers = sorted({kept for kept in days.values() if kept})
-    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else "".join(map(str, numbers))
-
-
 CHECKS = (
     Check(SAFE, "Settings", ("settings",), "Functions may stop.", settings),
     Check(SAFE, "Backups", ("tables",), "What is deleted by mistake may be lost.", backups),
@@ -119,5 +120,5 @@ CHECKS = (
     Check(SAFE, "Earlier versions of files", ("versioning",), "An overwritten file may be lost.", versions),
     Check(SAFE, "Key of the data", ("key",), "Nothing may be readable.", key),
     Check(SAFE, "Hash key", ("secret",), "Patients may be asked again about the same visits.", secret),
-    Check(SAFE, "How long logs are kept", ("retention",), "Logs may be kept for ever.", retention),
+    Check(SAFE, "Logs", ("logs",), "Logs may be kept for ever, or be gone.", logs),
 )

@@ -162,9 +162,10 @@ def rule(is_on: bool) -> Iterator[Said]:
         yield ok("What Amazon SES tells of mails is handed on to Careloop.")
     else:
         yield broken(
-            "The rule that hands on what Amazon SES tells of mails is switched off.",
+            "The rule that hands on what Amazon SES tells of mails is switched off, or leads nowhere.",
             "Bounces and complaints go unnoticed.",
-            "Whoever looks after AWS opens the rules of Amazon EventBridge (default bus) and enables MailEventsRule.",
+            "Whoever looks after AWS opens the rules of Amazon EventBridge (default bus) and enables MailEventsRule, "
+            "whose target is TrackDeliveryFunction.",
         )
 
 

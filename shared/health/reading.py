@@ -30,6 +30,17 @@ _GONE = {
 _NOT_EMULATED = ("Unknown SES", "Unknown operation", "Unsupported operation", "Unknown action")
 
 
+_TABLE, _BUCKET, _POOL = "A table", "The bucket of uploaded files", "The pool of sign-ins"
+_PARTS_BY_OPERATION = {
+    **dict.fromkeys(("GetItem", "BatchGetItem", "Query", "Scan"), _TABLE),
+    **dict.fromkeys(("ListObjectsV2", "GetBucketVersioning", "GetBucketNotificationConfiguration"), _BUCKET),
+    **dict.fromkeys(("ListUsersInGroup", "GetUserPoolMfaConfig"), _POOL),
+    "ListSubscriptionsByTopic": "The topic that alarms go to",
+    "DescribeKey": "The key that the data is encrypted with",
+    "DescribeCertificate": "The certificate of your own names",
+}
+
+
 class CannotTell(Exception):
     """A fact cannot be known here: why, and what lets it be known."""
 
@@ -58,6 +69,7 @@ class Place:
     now: datetime
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
     is_local: bool = False
     texts: Callable[[str], Sequence[str]] = lambda name: ()
     fetch: Callable[[str], tuple[int, str]] = lambda address: (0, "")
@@ -119,6 +131,9 @@ def _read(read: Reader, place: Place) -> Any:
     except BadSetting as error:
         return Unread(f"the practice's settings cannot be read ({error})", "Correct the setting first.")
     except Exception as error:  # noqa: BLE001 (one fact that fails in a new way must not hide the others)
+        refusal = getattr(error, "cause", None)  # PynamoDB's exceptions carry AWS's
+        if isinstance(refusal, ClientError):
+            return _of_refusal(refusal, place)
         cause = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else type(error).__name__
         return Unread(f"the look at it failed ({cause})", "Look whether the stack is of the same release as this.")
 
@@ -135,7 +150,7 @@ def _of_refusal(error: Any, place: Place) -> Unread | Gone:
             "Run `make doctor` as somebody who may: docs/doctor.md says which rights it needs.",
         )
     if code in _GONE:
-        return Gone(f"What {operation} asks for")
+        return Gone(_PARTS_BY_OPERATION.get(operation, f"What {operation} asks for"))
     return Unread(f"AWS answered {code} ({operation})", "Try again in a minute.")
 
 
@@ -199,8 +214,9 @@ def configuration(place: Place) -> facts.ConfigurationSet | Gone:
     told = _known(place, "sesv2", "get_configuration_set", ConfigurationSetName=name)
     if told is None:
         return Gone("The configuration set of Amazon SES")
-    listed = mail.get_configuration_set_event_destinations(ConfigurationSetName=name)["EventDestinations"]
-    to_the_bus = [each for each in listed if each["Enabled"] and each.get("EventBridgeDestination")]
+    listed = mail.get_configuration_set_event_destinations(ConfigurationSetName=name)
+    there = listed.get("EventDestinations", ())
+    to_the_bus = [each for each in there if each["Enabled"] and each.get("EventBridgeDestination")]
     return facts.ConfigurationSet(
         sends=told.get("SendingOptions", {}).get("SendingEnabled", True),
         suppressed=frozenset(told.get("SuppressionOptions", {}).get("SuppressedReasons", ())),
@@ -209,12 +225,14 @@ def configuration(place: Place) -> facts.ConfigurationSet | Gone:
 
 
 def rule(place: Place) -> bool | Gone:
-    """Whether the rule for what becomes of mails is on."""
+    """Whether the rule for what becomes of mails is on and leads to the function."""
     name = place.name("MailEventsRule").rpartition("/")[2]
     told = _known(place, "events", "describe_rule", Name=name)
     if told is None:
         return Gone("The rule that hands on what Amazon SES tells of mails")
-    return bool(told["State"].startswith("ENABLED"))
+    targets = place.client("events").list_targets_by_rule(Rule=name)["Targets"]
+    function = place.name("TrackDeliveryFunction")
+    return told["State"].startswith("ENABLED") and any(each["Arn"].endswith(f":{function}") for each in targets)
 
 
 def dmarc(place: Place) -> tuple[str, ...]:
@@ -331,6 +349,11 @@ def second_factor(place: Place) -> str:
 
 
 # ---- What runs by itself ----------------------------------------------------------------------------------
+
+
+def stack_status(place: Place) -> str:
+    """How the last deployment ended, in CloudFormation's word."""
+    return place.status
 
 
 def schedules(place: Place) -> tuple[facts.Schedule, ...]:
@@ -603,14 +626,15 @@ def secret(place: Place) -> bool | Gone:
     return Gone("The secret of the hash key") if told is None else "DeletedDate" in told
 
 
-def retention(place: Place) -> dict[str, int | None]:
-    """Days for which each log is kept; a log that is gone is made anew by its function, and is left out."""
-    logs, found = place.client("logs"), {}
-    for logical, name in place.of_kind("AWS::Logs::LogGroup").items():
-        for each in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
-            if each["logGroupName"] == name:
-                found[logical] = each.get("retentionInDays")
-    return found
+def logs(place: Place) -> tuple[facts.Log, ...]:
+    """Every log of the stack."""
+    return tuple(_log(place, logical, name) for logical, name in place.of_kind("AWS::Logs::LogGroup").items())
+
+
+def _log(place: Place, logical: str, name: str) -> facts.Log:
+    listed = place.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    there = [each for each in listed if each["logGroupName"] == name]
+    return facts.Log(logical, bool(there), there[0].get("retentionInDays") if there else None)
 
 
 BY_THE_DASHBOARD: Mapping[str, Reader] = {
@@ -655,7 +679,8 @@ def by_the_command(place: Place) -> Mapping[str, Reader]:
         "versioning": versioning,
         "key": key,
         "secret": secret,
-        "retention": retention,
+        "logs": logs,
+        "stack_status": stack_status,
     }
     if "SelfTestFunction" in place.parts:
         readers["self_test"] = self_test

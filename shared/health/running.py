@@ -28,6 +28,22 @@ _WORK = {
 }
 
 
+def deployment(status: str) -> Iterator[Said]:
+    """Whether the last deployment came through."""
+    if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
+        yield ok("The last deployment came through.")
+        return
+    says = f"The last deployment has not come through ({status.lower().replace('_', ' ')})."
+    means = "What runs is what was there before, or part of it."
+    do = "Read why: docs/runbook.md, A deployment failed."
+    if status.endswith("_FAILED"):
+        yield broken(says, means, do)
+    elif status.endswith("_IN_PROGRESS"):
+        yield attention("A deployment is going on.", "Some findings may be over in a minute.", "Look again then.")
+    else:
+        yield attention(says, means, do)
+
+
 def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
     """Whether everything that should run by itself is switched on."""
     gone = [each for each in found if each.is_on is None]
@@ -120,7 +136,8 @@ def self_test(passed: datetime | None, found: tuple[Schedule, ...], now: datetim
             if passed
             else "The rehearsal of the whole loop has not come through.",
             "Something between a visit's file and the score does not work, though every part may seem to.",
-            "See docs/runbook.md#self-test: it leads to the step that failed.",
+            "See docs/runbook.md#self-test: it leads to the step that failed. A night on which no mail could leave is "
+            "not tried.",
         )
 
 
@@ -353,6 +370,7 @@ def _without(function: str) -> str:
 
 _LATE_AT = "What should run by itself may not."
 CHECKS = (
+    Check(RUNS, "Deployment", ("stack_status",), "The last deployment may not have come through.", deployment),
     Check(RUNS, "Schedules", ("schedules", "schedules_wanted"), "Nothing may run by itself.", schedules),
     Check(RUNS, "Functions", ("halted",), _LATE_AT, functions),
     Check(RUNS, "Last runs", ("schedules", "last_runs", "now"), _LATE_AT, runs),

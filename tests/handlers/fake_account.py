@@ -26,6 +26,7 @@ PARTS = {
     "SendSurveyFunctionEveryTenMinutes": Part("AWS::Scheduler::Schedule", "careloop-EveryTenMinutes"),
     "SelfTestFunction": Part("AWS::Lambda::Function", "careloop-SelfTest"),
     "SelfTestFunctionCheck": Part("AWS::Scheduler::Schedule", "careloop-Check"),
+    "TrackDeliveryFunction": Part("AWS::Lambda::Function", "careloop-TrackDelivery"),
     "AlertStaffFunction": Part("AWS::Lambda::Function", "careloop-AlertStaff"),
     "AlertStaffFunctionAnswer": Part("AWS::Lambda::EventSourceMapping", "mapping-1"),
 }
@@ -53,6 +54,9 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "events.describe_rule": {"State": "ENABLED"},
+    "events.list_targets_by_rule": {
+        "Targets": [{"Id": "1", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:careloop-TrackDelivery"}]
+    },
     "cognito-idp.list_users_in_group": {
         "Users": [
             {
@@ -180,6 +184,7 @@ def a_place(account: FakeAccount, *, is_local: bool = False, **differences: Any)
     details: dict[str, Any] = {
         "parts": PARTS,
         "parameters": parameters,
+        "status": "UPDATE_COMPLETE",
         "outputs": {"PublicUrl": "https://care.example.com", "DashboardUrl": "https://staff.example.com"},
         "texts": lambda name: ("v=DMARC1; p=reject",) if name == "_dmarc.example.com" else (),
         "fetch": lambda address: (404, "") if address.endswith("/none") else (200, "<p>Careloop 1.0.0+abc</p>"),

@@ -32,7 +32,7 @@ def test_where_all_is_well_the_page_says_so_and_what_it_does_not_look_at(account
     page = signed_in().get(HEALTH)
     assert "Everything that was looked at is well" in page.text
     assert "make doctor" in page.text
-    for title in ("Schedules", "Last runs", "Alarms", "How long logs are kept"):
+    for title in ("Schedules", "Last runs", "Alarms", "Hash key"):
         assert title in page.text.partition("What this page does not look at")[2]
 
 

@@ -17,6 +17,7 @@ from shared.health.checks import CHECKS, diagnose
 from shared.health.facts import Lately, Run
 from shared.health.findings import Finding, State, Unread
 from shared.storage import addresses, scores, settings
+from shared.storage.dynamodb import client as dynamodb
 from tests.environment import ENVIRONMENT
 from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, NOW, PARTS, FakeAccount, a_place
 
@@ -91,7 +92,7 @@ def test_what_the_stand_in_for_aws_does_not_have_is_said_so():
         ("lambda.get_function_configuration", "ResourceNotFoundException", "Functions", "SendSurveyFunction"),
         ("lambda.get_event_source_mapping", "ResourceNotFoundException", "Reactions to answers", "AlertStaff"),
         ("sqs.get_queue_attributes", "QueueDoesNotExist", "Failed events", "The queue"),
-        ("s3.list_objects_v2", "NoSuchBucket", "Last file", "ListObjectsV2"),
+        ("s3.list_objects_v2", "NoSuchBucket", "Last file", "The bucket"),
         ("sns.list_subscriptions_by_topic", "NotFoundException", "Who hears of alarms", "not there any more"),
         ("dynamodb.describe_table", "ResourceNotFoundException", "Backups", "Patients"),
         ("kms.describe_key", "NotFoundException", "Key of the data", "not there any more"),
@@ -105,6 +106,21 @@ def test_a_part_that_is_gone_is_broken_and_not_merely_unknown(operation, code, c
     said = of(looked_at(account), check)
     assert said[0].state is State.BROKEN
     assert any(words in finding.says for finding in said)
+
+
+def test_a_rule_that_leads_nowhere_is_broken():
+    account = FakeAccount()
+    account.answers["events.list_targets_by_rule"] = {"Targets": []}
+    assert "leads nowhere" in of(looked_at(account), "News of mail")[0].says
+
+
+def test_a_table_that_is_gone_is_said_so_whichever_way_it_is_read():
+    for table in ("Settings", "Addresses", "Scores"):
+        dynamodb().delete_table(TableName=table)
+    said = {finding.check: finding for finding in looked_at(FakeAccount())}
+    for check in ("Sending", "Alert recipients", "Nightly count", "Last answer"):
+        assert said[check].state is State.BROKEN
+        assert said[check].says == "A table is not there any more."
 
 
 def test_an_alarm_that_is_gone_is_broken():

@@ -199,7 +199,7 @@ NAMED = {
     "Backups": "No backup is kept of Patients",
     "Protection from deletion": "Visits",
     "Earlier versions of files": "suspended",
-    "How long logs are kept": "SendSurveyLogs",
+    "Logs": "SendSurveyLogs",
 }
 
 

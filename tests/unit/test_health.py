@@ -38,6 +38,7 @@ RAN = facts.Run(NOW - HOUR / 6, NOW - HOUR / 6)
 RUNS = {each.function: RAN for each in SCHEDULES}
 WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK")
 ALARM = facts.Alarm("FailedEventsAlarm", "OK", "An event waits. Runbook: docs/runbook.md#failed-events", tells=True)
+LOG = facts.Log("SendSurveyLogs", is_there=True, days=90)
 TABLE = facts.Table("Patients", has_recovery=True, is_protected=True)
 OWNER = facts.Owner("olive@example.com", is_enabled=True, has_signed_in=True)
 RECIPIENTS = facts.Recipients(("admin@example.com",), {"north": ()}, {})
@@ -83,7 +84,8 @@ WELL: dict[str, Any] = {
     "versioning": "Enabled",
     "key": "Enabled",
     "secret": False,
-    "retention": {"SendSurveyLogs": 90},
+    "logs": (LOG,),
+    "stack_status": "UPDATE_COMPLETE",
 }
 SCHEDULED = [name for name, each in functions(load_template()).items() if events(each, "ScheduleV2")]
 BROKEN, LOOK, UNKNOWN, OK = State.BROKEN, State.ATTENTION, State.UNKNOWN, State.OK
@@ -193,7 +195,11 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
     ({"key": "PendingDeletion"}, "Key of the data", BROKEN, "waiting to be deleted"),
     ({"key": "Disabled"}, "Key of the data", BROKEN, "disabled"),
     ({"secret": True}, "Hash key", BROKEN, "waiting to be deleted"),
-    ({"retention": {"SendSurveyLogs": None, "AlertStaffLogs": 90}}, "How long logs are kept", LOOK, "SendSurveyLogs"),
+    ({"logs": (LOG, replace(LOG, name="AlertStaffLogs", days=None))}, "Logs", LOOK, "Kept for ever: AlertStaffLogs"),
+    ({"logs": (replace(LOG, is_there=False, days=None),)}, "Logs", LOOK, "Not there any more: SendSurveyLogs"),
+    ({"stack_status": "UPDATE_ROLLBACK_FAILED"}, "Deployment", BROKEN, "update rollback failed"),
+    ({"stack_status": "UPDATE_ROLLBACK_COMPLETE"}, "Deployment", LOOK, "has not come through"),
+    ({"stack_status": "UPDATE_IN_PROGRESS"}, "Deployment", LOOK, "going on"),
 ]
 
 
