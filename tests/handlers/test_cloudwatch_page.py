@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -189,3 +190,12 @@ def test_a_name_that_the_stack_does_not_have_is_no_silent_gap(stack: Deployed) -
     names = {name: value for name, value in stack.names.items() if name != "SelfTestFunction"}
     with pytest.raises(KeyError, match="SelfTestFunction"):
         page(Deployed(stack.client, names))
+
+
+def test_without_a_stack_it_says_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("local.deployed.STATE", tmp_path)
+    monkeypatch.setattr("sys.argv", ["dashboard"])
+    assert cloudwatch.main() == 1
+    assert "name one in AWS: STACK=name" in capsys.readouterr().err
