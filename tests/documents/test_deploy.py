@@ -58,6 +58,14 @@ def test_what_it_costs_is_what_was_computed() -> None:
     [(thousand, month)] = re.findall(
         r"A thousand surveys cost \$([\d.]+),.*?costs\n\$([\d.]+) before", computed, re.DOTALL
     )
-    said = f"about ${float(month):.0f} a month and {float(thousand) * 100:.0f} cents for a thousand surveys"
+    said = (
+        f"about ${round(float(month) * 2) / 2:.2f} a month and {float(thousand) * 100:.0f} cents for a thousand surveys"
+    )
     assert said in TEXT
     assert said in document("README.md").text
+
+
+def test_every_alarm_is_in_the_computed_cost() -> None:
+    """If not: make bench ONLY=cost."""
+    kinds = [resource["Type"] for resource in TEMPLATE["Resources"].values()]
+    assert f"| {kinds.count('AWS::CloudWatch::Alarm')} alarms |" in document("docs/cost.md").text
