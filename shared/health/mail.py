@@ -45,7 +45,10 @@ def standing(account: MailAccount) -> Iterator[Said]:
 
 
 def quota(account: MailAccount, practice: Practice) -> Iterator[Said]:
-    """Whether the day's quota suffices."""
+    """Whether the day's quota suffices; a negative one is none."""
+    if account.quota < 0:
+        yield ok(f"Amazon SES sets the account no daily limit. {account.sent:,} mails have left in 24 hours.")
+        return
     says = f"{account.sent:,} of {account.quota:,} mails that Amazon SES allows in 24 hours have left."
     most, room = practice.max_sends_per_day, int(account.quota * FOR_PATIENTS)
     if account.sent >= room:
@@ -119,9 +122,9 @@ def dmarc(records: tuple[str, ...], practice: Practice) -> Iterator[Said]:
     """Whether the domain says what to do with forged mail."""
     domain = practice.sender.rpartition("@")[2]
     policies = [text for text in records if text.replace(" ", "").lower().startswith("v=dmarc1")]
-    tags = dict(part.strip().partition("=")[::2] for part in policies[0].split(";")) if policies else {}
-    if len(policies) == 1 and tags.get("p", "").strip() in ("none", "quarantine", "reject"):
-        yield ok(f"{domain} says what to do with forged mail: p={tags['p'].strip()} (DMARC).")
+    tags = dict(part.partition("=")[::2] for part in policies[0].replace(" ", "").split(";")) if policies else {}
+    if len(policies) == 1 and tags.get("p") in ("none", "quarantine", "reject"):
+        yield ok(f"{domain} says what to do with forged mail: p={tags['p']} (DMARC).")
         return
     if len(policies) > 1:
         says = f"{domain} has {len(policies)} DMARC records, and receivers then heed none."

@@ -217,9 +217,11 @@ def configuration(place: Place) -> facts.ConfigurationSet | Gone:
     listed = mail.get_configuration_set_event_destinations(ConfigurationSetName=name)
     there = listed.get("EventDestinations", ())
     to_the_bus = [each for each in there if each["Enabled"] and each.get("EventBridgeDestination")]
+    # A set without a choice of its own goes by the account's.
+    chosen = told.get("SuppressionOptions") or mail.get_account().get("SuppressionAttributes", {})
     return facts.ConfigurationSet(
         sends=told.get("SendingOptions", {}).get("SendingEnabled", True),
-        suppressed=frozenset(told.get("SuppressionOptions", {}).get("SuppressedReasons", ())),
+        suppressed=frozenset(chosen.get("SuppressedReasons", ())),
         told=frozenset(kind for each in to_the_bus for kind in each["MatchingEventTypes"]),
     )
 

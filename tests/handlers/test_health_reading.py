@@ -108,6 +108,15 @@ def test_a_part_that_is_gone_is_broken_and_not_merely_unknown(operation, code, c
     assert any(words in finding.says for finding in said)
 
 
+def test_a_configuration_set_without_a_choice_of_its_own_goes_by_the_account_s():
+    account = FakeAccount()
+    account.answers["sesv2.get_configuration_set"] = {"SendingOptions": {"SendingEnabled": True}}
+    assert of(looked_at(account), "Suppression list")[0].state is State.ATTENTION
+    reasons = {"SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]}}
+    account.answers["sesv2.get_account"] = {**ANSWERS["sesv2.get_account"], **reasons}
+    assert of(looked_at(account), "Suppression list")[0].state is State.OK
+
+
 def test_a_rule_that_leads_nowhere_is_broken():
     account = FakeAccount()
     account.answers["events.list_targets_by_rule"] = {"Targets": []}

@@ -270,6 +270,18 @@ def test_what_nobody_set_out_to_read_is_not_judged():
     assert len(not_asked(some)) == len(CHECKS) - 1
 
 
+def test_an_account_without_a_daily_limit_has_no_use_of_it_to_look_at():
+    [said] = [each for each in found(account=replace(ACCOUNT, quota=-1)) if each.check == "Daily quota"]
+    assert said.state is OK
+    assert "no daily limit" in said.says
+
+
+@pytest.mark.parametrize("record", ["v=DMARC1;p=none", "v=DMARC1; p = reject; sp=none", "v=DMARC1;p=quarantine;pct=50"])
+def test_a_dmarc_record_is_read_however_it_is_spaced(record):
+    [said] = [each for each in found(dmarc=(record,)) if each.check == "Forged mail (DMARC)"]
+    assert said.state is OK
+
+
 def test_outside_the_sending_hours_it_says_when_mail_leaves_again():
     [said] = [each for each in found(now=datetime(2026, 3, 7, 2, tzinfo=UTC)) if each.check == "Sending"]
     assert "waits for the sending hours: Saturday at 08:00" in said.says
