@@ -52,7 +52,8 @@ def metric_of(alarm: Mapping[str, Any]) -> Metric:
 class CloudWatch:
     """Takes data points, and says which state an alarm has and whether that sent a mail."""
 
-    def __init__(self) -> None:
+    def __init__(self, beyond: int = BEYOND) -> None:
+        self._beyond = beyond
         self._points: dict[Metric, list[tuple[datetime, float]]] = defaultdict(list)
         self.states: dict[str, str] = {}
 
@@ -85,4 +86,4 @@ class CloudWatch:
             found = [value for when, value in points if ago <= (at - when) / period < ago + 1]
             return breaches(statistic(found), alarm["Threshold"]) if found else None
 
-        return state([judged(ago) for ago in reversed(range(alarm["EvaluationPeriods"] + BEYOND))], alarm)
+        return state([judged(ago) for ago in reversed(range(alarm["EvaluationPeriods"] + self._beyond))], alarm)

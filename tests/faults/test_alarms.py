@@ -30,7 +30,7 @@ from shared.storage.dynamodb import client
 from shared.storage.models import SurveyItem
 from tests.cloudwatch import CloudWatch, metric_of, state
 from tests.fakes import FakeContext, FakeMailer
-from tests.faults.practice import Practice, Request, aws_error, refusing
+from tests.faults.practice import AFTERNOON, Practice, Request, aws_error, refusing
 from tests.handlers.dashboard import signed_in
 from tests.handlers.exports import PATIENTS, event, file_of
 from tests.stream_driver import StreamDriver
@@ -318,6 +318,33 @@ def test_its_cause_sends_the_alarms_mail_once_and_it_ends_when_the_cause_does(
     assert world.cloudwatch.states[name] == "OK"
 
 
+@pytest.mark.parametrize("name", [*ERRORS, "MessagesFailedAlarm", "SendingStoppedAlarm", "AlertsNotSentAlarm"])
+def test_what_fails_in_every_run_is_one_mail_as_long_as_it_lasts(name: str) -> None:
+    """Also if AWS looks back no further than the evaluation periods."""
+    cloudwatch, clock = CloudWatch(beyond=0), AFTERNOON
+    namespace, metric, dimensions = metric_of(ALARMS[name])
+    every, told = runs_every(dict(dimensions).get("FunctionName") or COUNTED_BY[name]), []
+    for minute in range(6 * 60):
+        if timedelta(minutes=minute) % every == timedelta(minutes=1):
+            cloudwatch.put(clock, namespace, metric, 1, **dict(dimensions))
+        told.append(cloudwatch.mails(name, ALARMS[name], clock))
+        clock += timedelta(minutes=1)
+    assert told.count("ALARM") == 1
+
+
+COUNTED_BY = {
+    "MessagesFailedAlarm": "SendSurveyFunction",
+    "SendingStoppedAlarm": "SendSurveyFunction",
+    "AlertsNotSentAlarm": "AlertStaffFunction",
+}
+
+
+def runs_every(function: str) -> timedelta:
+    """From run to run; five minutes for what people or events start: it may always fail."""
+    schedules = events(FUNCTIONS[function], "ScheduleV2").values()
+    return min((EVERY[each["ScheduleExpression"]] for each in schedules), default=timedelta(minutes=5))
+
+
 def test_a_practice_where_all_is_well_gets_no_mail_of_any_alarm(world: World) -> None:
     said = []
     for function in RUNS:
@@ -332,8 +359,7 @@ def test_a_practice_where_all_is_well_gets_no_mail_of_any_alarm(world: World) ->
 def test_a_job_that_runs_no_more_is_told_of_and_one_that_has_not_begun_yet_is_not(world: World, name: str) -> None:
     namespace, metric, dimensions = metric_of(ALARMS[name])
     function = dict(dimensions).get("FunctionName", "SelfTestFunction")
-    schedule, *_ = events(FUNCTIONS[function], "ScheduleV2").values()
-    every, promised = EVERY[schedule["ScheduleExpression"]], timedelta(hours=ALARMS[name]["EvaluationPeriods"])
+    every, promised = runs_every(function), timedelta(hours=ALARMS[name]["EvaluationPeriods"])
     runs = put(namespace, metric, **dict(dimensions))
 
     def until_told(longest: timedelta) -> timedelta | None:
@@ -362,8 +388,10 @@ EVERY = {
     "rate(15 minutes)": timedelta(minutes=15),
     "rate(1 hour)": timedelta(hours=1),
     "cron(30 7 * * ? *)": timedelta(days=1),
+    "cron(58 7 * * ? *)": timedelta(days=1),
     "cron(15 8 * * ? *)": timedelta(days=1),
     "cron(45 8 * * ? *)": timedelta(days=1),
+    "cron(50 8 * * ? *)": timedelta(days=1),
 }
 """From run to run."""
 
