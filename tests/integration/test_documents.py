@@ -16,7 +16,7 @@ from tests.documents.commands import MAKEFILE
 from tests.documents.markdown import document
 
 Run = Callable[[str], str]
-TYPED = {"intake", "patient", "sweep", "resume", "doctor"}
+TYPED = {"intake", "patient", "sweep", "resume", "doctor", "dashboard"}
 # Verbs that act on a stack and are not typed here, each with where it is.
 TYPED_ELSEWHERE = {
     "archive": "tests/integration/test_backup.py",
@@ -137,7 +137,7 @@ def test_a_patients_data_is_handed_over_and_erased_as_the_readme_says(run: Run, 
     assert told["patient"]["email"] == "you@example.org"
 
 
-@pytest.mark.parametrize("verb", ["sweep", "resume"])
+@pytest.mark.parametrize("verb", ["sweep", "resume", "dashboard"])
 def test_what_helps_when_something_goes_wrong_runs(run: Run, verb: str) -> None:
     assert run(f"make {verb} STACK=name")
 
