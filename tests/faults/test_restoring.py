@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.serve_dashboard import user_pool
 from local import tables
-from local.tables import NAMES
+from local.tables import NAMES, Table
 from local.whole import CannotRestore
 from shared.domain.clock import format_instant
 from shared.domain.patient import Patient
@@ -17,7 +18,7 @@ from shared.domain.survey import Survey
 from shared.storage import messages, patients, surveys
 from tests.builders import a_message, a_patient, a_survey
 from tests.faults.invariants import hold, i1
-from tests.faults.practice import COMMENT, InOneThread, Killed, Practice
+from tests.faults.practice import COMMENT, InOneThread, Killed, Practice, aws_error, refusing
 from tests.faults.restoring import AT_REST, KEY, Account, items
 from tests.handlers.answering import survey_id as survey
 
@@ -163,10 +164,33 @@ def test_whatever_interrupts_it_the_same_command_goes_on(practice, account):
         with suppress(Killed), practice.gate.dying(write):
             account.restore(at)
             break
-    assert "finished_at" in next(item for item in items("Settings") if item["scope"]["S"] == "restore")
+    assert "finished_at" in journal()
     go_on(practice)
     hold(practice.evidence())
     assert not set(account.past.restored) & set(account.past.real.list_tables()["TableNames"])
+
+
+def test_what_was_copied_is_not_copied_again_over_what_has_been_done_since(practice, account):
+    at = live(practice, account)
+    busy = refusing(aws_error("ThrottlingException", operation="DeleteTable"), "DeleteTable", times=1)
+    with practice.gate.hooked(before=busy), pytest.raises(ClientError):
+        account.restore(at)
+    assert account.restore(at)  # whoever was erased is gone by now, and not missed
+
+
+def journal() -> dict[str, object]:
+    return next(item for item in items("Settings") if item["scope"]["S"] == "restore")
+
+
+def test_a_row_that_does_not_arrive_is_noticed_and_arrives_the_next_time(practice, account, monkeypatch):
+    at = quiet(practice, account)
+    with monkeypatch.context() as lossy:
+        lossy.setattr(Table, "put_new", lambda self, rows: None)
+        assert not account.restore(at)
+    assert "  Patients: WITH DIFFERENCES" in account.said
+    assert "finished_at" not in journal()
+    assert account.restore(at)
+    assert person("p0")
 
 
 def test_the_key_that_ids_are_made_with_comes_along(practice, account):
@@ -174,13 +198,23 @@ def test_the_key_that_ids_are_made_with_comes_along(practice, account):
     assert boto3.client("secretsmanager").get_secret_value(SecretId="hash-key")["SecretString"] == KEY
 
 
-def test_files_that_came_since_are_taken_in_again_and_older_ones_are_not(practice, account):
+def test_files_that_came_since_are_taken_in_again_and_marks_of_the_erased_come_along(practice, account):
     at = quiet(practice, account)
+    mark = b'{"why": "patient", "opted_out": false}'
     for key in ("incoming/visits.csv", "reports/visits.csv.json", "preview/patients.csv"):
         boto3.client("s3").put_object(Bucket="old-intake", Key=key, Body=b"")
+    boto3.client("s3").put_object(Bucket="old-intake", Key="erased/reference", Body=mark)
     account.restore(at)
     found = {item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket="intake")["Contents"]}
-    assert {key for key in found if not key.startswith("erased/")} == {"incoming/visits.csv", "reports/visits.csv.json"}
+    assert found == {"incoming/visits.csv", "reports/visits.csv.json", "erased/reference"}
+
+
+def test_files_that_came_before_are_not_taken_in_again(practice, account):
+    practice.later(days=36_500)  # the bucket goes by the clock on the wall
+    at = quiet(practice, account)
+    boto3.client("s3").put_object(Bucket="old-intake", Key="incoming/visits.csv", Body=b"")
+    account.restore(at)
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="intake")
 
 
 def test_a_rehearsal_alerts_nobody_takes_no_file_in_and_leaves_the_former_stack_sending(practice, account):

@@ -24,6 +24,7 @@ from local.whole import CannotRestore, Whole
 from shared.domain.self_test import CLINIC_ID
 from shared.storage import kept, messages, patients, surveys
 from tests.faults.practice import InOneThread
+from tests.handlers.conftest import empty_account
 from tests.upgrade import last_release
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,8 +66,9 @@ def place(aws: None, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(tables, "ThreadPoolExecutor", InOneThread)
     client = boto3.client("dynamodb")
     for name in NAMES:
-        for item in LEFT["tables"][f"{name}Table"]:
-            client.put_item(TableName=name, Item=item)
+        puts = [{"PutRequest": {"Item": item}} for item in LEFT["tables"][f"{name}Table"]]
+        for start in range(0, len(puts), 25):
+            client.batch_write_item(RequestItems={name: puts[start : start + 25]})
     client.put_item(TableName="Sessions", Item=LEFT["tables"]["SessionsTable"][0])
     boto3.client("secretsmanager").put_secret_value(SecretId="hash-key", SecretString=KEY)
     boto3.client("s3").put_object(Bucket="intake", Key="erased/ref", Body=b'{"why": "patient"}')
@@ -81,17 +83,6 @@ def dump() -> dict[str, list[str]]:
     return {name: sorted(map(as_text, items)) for name, items in found.items()}
 
 
-def empty() -> None:
-    """A stack just deployed."""
-    client = boto3.client("dynamodb")
-    for name in (*NAMES, "Sessions"):
-        table = Table.of(client, name)
-        for item in [item for page in table.pages() for item in page]:
-            client.delete_item(TableName=name, Key=table.key(item))
-    boto3.client("secretsmanager").put_secret_value(SecretId="hash-key", SecretString="another")
-    boto3.client("s3").delete_object(Bucket="intake", Key="erased/ref")
-
-
 def sheet(folder: Path, name: str) -> list[dict[str, str]]:
     text = (folder / "spreadsheets" / f"{name}.csv").read_text("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
@@ -100,7 +91,7 @@ def sheet(folder: Path, name: str) -> list[dict[str, str]]:
 def test_what_is_archived_comes_back_as_it_was(place, tmp_path):
     before = dump()
     place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     assert place.unarchive(tmp_path / "all")
     assert dump() == before
     assert boto3.client("secretsmanager").get_secret_value(SecretId="hash-key")["SecretString"] == KEY
@@ -234,7 +225,7 @@ DAMAGES = (
 
 def test_a_damaged_archive_is_refused_before_anything_is_written(place, tmp_path):
     whole = place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     for number, (damage, says) in enumerate(DAMAGES):
         damaged = tmp_path / str(number)
         shutil.copytree(whole, damaged)
@@ -246,14 +237,14 @@ def test_a_damaged_archive_is_refused_before_anything_is_written(place, tmp_path
 
 def test_an_archive_of_an_older_release_is_taken(place, tmp_path):
     folder = place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     rewrite(version="0.1.0+abc")(folder)
     assert place.unarchive(folder)
 
 
 def test_a_stack_that_is_not_at_rest_is_refused(place, tmp_path):
     folder = place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     for parameter in AT_REST:
         place.parameters = {name: value for name, value in AT_REST.items() if name != parameter}
         with pytest.raises(CannotRestore, match="not at rest"):
@@ -264,7 +255,7 @@ def test_a_stack_that_is_in_use_is_refused_and_so_is_a_second_time(place, tmp_pa
     folder = place.archive(tmp_path / "all")
     with pytest.raises(CannotRestore, match="is not empty"):
         place.unarchive(folder)
-    empty()
+    empty_account()
     place.unarchive(folder)
     with pytest.raises(CannotRestore, match="filled already"):
         place.unarchive(folder)
@@ -273,7 +264,7 @@ def test_a_stack_that_is_in_use_is_refused_and_so_is_a_second_time(place, tmp_pa
 def test_what_was_interrupted_goes_on(place, tmp_path, monkeypatch):
     before = dump()
     folder = place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     with monkeypatch.context() as broken:
         broken.setattr("local.unarchive.CARRIED", ("Messages", "Nowhere"))
         with pytest.raises(KeyError):
@@ -282,10 +273,17 @@ def test_what_was_interrupted_goes_on(place, tmp_path, monkeypatch):
     assert dump() == before
 
 
+def test_what_stands_in_a_table_is_never_written_over(place):
+    patients_table = Table.of(boto3.client("dynamodb"), "Patients")
+    patients_table.put_new([{"patient_id": {"S": "P0001"}}, {"patient_id": {"S": "P9999"}}])
+    found = patients_table.find([{"patient_id": {"S": "P0001"}}, {"patient_id": {"S": "P9999"}}])
+    assert [len(item) > 1 for item in found.values()].count(True) == 1
+
+
 def test_if_the_stack_went_on_sending_whatever_was_due_by_now_counts_as_sent(place, tmp_path):
     place.parameters["SendingPaused"] = "false"
     folder = place.archive(tmp_path / "all")
-    empty()
+    empty_account()
     place.parameters["SendingPaused"] = "true"
     assert place.unarchive(folder)
     waiting = LEFT["patients"]["waiting"]
