@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 
-from functions.serve_dashboard import user_pool
+from functions.serve_dashboard import health_page, user_pool
 from tests.handlers.conftest import aws, choose, mailer, moto
 from tests.handlers.exports import WRITES
+from tests.handlers.fake_account import FakeAccount
 from tests.handlers.staff_pool import FakeUserPool
 
 __all__ = ("aws", "choose", "mailer", "moto")
@@ -43,6 +44,14 @@ def calls() -> Iterator[Calls]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(BotocoreStubber, "__call__", call)
         yield made
+
+
+@pytest.fixture(autouse=True, scope="session")
+def account() -> Iterator[None]:
+    """What the page on health asks of AWS, answered."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(health_page, "client", FakeAccount().client)
+        yield
 
 
 @pytest.fixture
