@@ -83,9 +83,9 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
 
 def _enter(seen: Seen, names: dict[str, str]) -> None:
     """Give this process what a function of the stack has: its environment, and the way to the tables."""
-    if seen.access:
+    if seen.is_local:
         os.environ.pop("AWS_PROFILE", None)
-    os.environ.update(seen.access)
+    os.environ.update({"AWS_REGION": seen.region, "AWS_DEFAULT_REGION": seen.region, **seen.access})
     functions = seen.clients("lambda")
     for name in sorted(names):
         if not name.endswith("Function"):
