@@ -62,12 +62,12 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
     resources = [each for page in pages for each in page["StackResourceSummaries"]]
     _enter(seen, {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources})
 
-    from shared.health import checks, reading  # they read the environment, which is the stack's only now
+    from shared.health import checks, place, reading  # they read the environment, which is the stack's only now
 
     parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", ())}
-    place = reading.Place(
+    looked_at = place.Place(
         clients=seen.clients,
-        parts=reading.parts_of(resources),
+        parts=place.parts_of(resources),
         now=now,
         parameters={**parameters, "AWS::StackName": seen.name},
         outputs={each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())},
@@ -76,7 +76,7 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
         texts=texts_of,
         fetch=lambda address: fetch(address, is_local=seen.is_local),
     )
-    found = reading.gather(reading.by_the_command(place), place, show=show)
+    found = place.gather(reading.by_the_command(looked_at), looked_at, show=show)
     found["version_here"] = f"{release()}+{source_version()}"
     return checks.diagnose(found)
 
@@ -105,7 +105,7 @@ def texts_of(name: str) -> tuple[str, ...]:
     import dns.exception
     import dns.resolver
 
-    from shared.health.reading import CannotTell
+    from shared.health.place import CannotTell
 
     domain = name.removeprefix("_dmarc.")
     if f".{domain}".endswith(RESERVED):

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from functions.serve_dashboard.pages import page
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.staff import Staff
-from shared.health import reading
 from shared.health.checks import diagnose, not_asked
 from shared.health.findings import Check, Finding, State, gravest_first, summary
+from shared.health.place import Part, Place, gather
+from shared.health.reading import BY_THE_DASHBOARD
 
 SECONDS = 8
 Says = TypeVar("Says", Check, Finding)
@@ -28,8 +29,8 @@ _TABLES = (
 
 def overview(request: Request, staff: Staff) -> Response:
     """What is broken, needs attention or is not known, with what to do; then what is well. Ends within ten seconds."""
-    place = reading.Place(clients=client, parts=_parts(), now=request.now, is_local="AWS_ENDPOINT_URL" in os.environ)
-    facts = reading.gather(reading.BY_THE_DASHBOARD, place, seconds=SECONDS)
+    place = Place(clients=client, parts=_parts(), now=request.now, is_local="AWS_ENDPOINT_URL" in os.environ)
+    facts = gather(BY_THE_DASHBOARD, place, seconds=SECONDS)
     findings = diagnose(facts)
     return page(
         request,
@@ -53,10 +54,10 @@ def _by_subject(said: Iterable[Says]) -> dict[str, list[Says]]:
     return found
 
 
-def _parts() -> dict[str, reading.Part]:
+def _parts() -> dict[str, Part]:
     own = {**_PARTS, **{f"{name}Table": ("AWS::DynamoDB::Table", f"{name.upper()}_TABLE") for name in _TABLES}}
     return {
-        logical: reading.Part(kind, os.environ[variable])
+        logical: Part(kind, os.environ[variable])
         for logical, (kind, variable) in own.items()
         if variable in os.environ  # new code may still have the variables of the release before
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from shared.health.reading import Part, Place
+from shared.health.place import Part, Place
 
 NOW = datetime(2026, 3, 4, 15, 2, tzinfo=UTC)
 PARTS = {

@@ -12,10 +12,11 @@ from botocore.exceptions import EndpointConnectionError
 from local.template import ROOT
 from shared.domain.delivery import staff_key
 from shared.domain.settings import ClinicSettings
-from shared.health import reading
+from shared.health import read_mail, read_running, reading
 from shared.health.checks import CHECKS, diagnose
 from shared.health.facts import Lately, Run
 from shared.health.findings import Finding, State, Unread
+from shared.health.place import Place, gather
 from shared.storage import addresses, scores, settings
 from shared.storage.dynamodb import client as dynamodb
 from tests.environment import ENVIRONMENT
@@ -28,7 +29,7 @@ OPERATIONS = sorted({*ANSWERS, *NOBODY_THERE})
 
 def looked_at(account: FakeAccount, *, is_local: bool = False, **differences: Any) -> list[Finding]:
     place = a_place(account, is_local=is_local, **differences)
-    facts = reading.gather(reading.by_the_command(place), place)
+    facts = gather(reading.by_the_command(place), place)
     return diagnose({**facts, "version_here": "1.0.0+abc"})
 
 
@@ -145,8 +146,8 @@ def test_without_a_network_nothing_is_well_but_what_lies_here():
     account = FakeAccount()
     found = looked_at(account, fetch=lambda address: (0, ""))
     assert troubles(found)
-    place = reading.Place(clients=nowhere, parts=PARTS, now=NOW)
-    [finding] = of(diagnose(reading.gather({"queue": reading.queue}, place)), "Failed events")
+    place = Place(clients=nowhere, parts=PARTS, now=NOW)
+    [finding] = of(diagnose(gather({"queue": read_running.queue}, place)), "Failed events")
     assert finding.state is State.UNKNOWN
     assert "EndpointConnectionError" in finding.says
 
@@ -162,7 +163,7 @@ def test_one_fact_that_fails_in_a_new_way_hides_no_other():
 def test_what_does_not_answer_in_time_is_unknown():
     waits = threading.Event()
     slow, place = {"queue": lambda place: waits.wait(5), "rule": lambda place: True}, a_place(FakeAccount())
-    facts = reading.gather(slow, place, seconds=0.05)
+    facts = gather(slow, place, seconds=0.05)
     waits.set()
     assert facts["rule"] is True
     assert isinstance(facts["queue"], Unread)
@@ -171,8 +172,8 @@ def test_what_does_not_answer_in_time_is_unknown():
 
 def test_progress_is_shown_to_its_end():
     seen: list[tuple[int, int]] = []
-    reading.gather(
-        {"rule": reading.rule, "queue": reading.queue}, a_place(FakeAccount()), show=lambda *at: seen.append(at)
+    gather(
+        {"rule": read_mail.rule, "queue": read_running.queue}, a_place(FakeAccount()), show=lambda *at: seen.append(at)
     )
     assert seen == [(1, 2), (2, 2)]
 
@@ -204,16 +205,16 @@ def test_settings_that_cannot_be_read_are_broken_and_the_rest_is_looked_at(choos
 
 def test_a_policy_of_the_domain_above_counts_unless_there_is_a_nearer_one():
     place = a_place(FakeAccount())
-    assert reading.dmarc(place) == ("v=DMARC1; p=reject",)
+    assert read_mail.dmarc(place) == ("v=DMARC1; p=reject",)
     own = {"_dmarc.riverside.example.com": ("v=spf1 -all", "v=DMARC1; p=none"), "_dmarc.example.com": ("v=DMARC1",)}
-    assert reading.dmarc(a_place(FakeAccount(), texts=lambda name: own.get(name, ()))) == ("v=DMARC1; p=none",)
+    assert read_mail.dmarc(a_place(FakeAccount(), texts=lambda name: own.get(name, ()))) == ("v=DMARC1; p=none",)
     asked: list[str] = []
 
     def nothing(name: str) -> tuple[str, ...]:
         asked.append(name)
         return ()
 
-    assert reading.dmarc(a_place(FakeAccount(), texts=nothing)) == ()
+    assert read_mail.dmarc(a_place(FakeAccount(), texts=nothing)) == ()
     assert asked == ["_dmarc.riverside.example.com", "_dmarc.example.com"]
 
 
@@ -225,7 +226,7 @@ def test_the_last_days_are_read_as_they_were_counted():
         "2026-02-01": {"sent": 9},
     }.items():
         assert scores.add({("practice", day): counts}, [])
-    assert reading.lately(a_place(FakeAccount())) == Lately(sent=5, last_answer=date(2026, 3, 2))
+    assert read_mail.lately(a_place(FakeAccount())) == Lately(sent=5, last_answer=date(2026, 3, 2))
 
 
 def test_a_run_that_failed_is_not_one_that_ended_well():
@@ -239,7 +240,7 @@ def test_a_run_that_failed_is_not_one_that_ended_well():
             for moments, values in [failed[each["MetricStat"]["Metric"]["MetricName"]]]
         ]
     }
-    assert reading.last_runs(a_place(account)) == {
+    assert read_running.last_runs(a_place(account)) == {
         "SendSurveyFunction": Run(late, early),
         "SelfTestFunction": Run(late, early),
     }
@@ -306,4 +307,4 @@ def test_the_document_names_every_right_that_it_takes_and_no_other():
     ],
 )
 def test_how_often_a_schedule_comes_is_read_from_it(expression, span):
-    assert reading.every(expression) == span
+    assert read_running.every(expression) == span

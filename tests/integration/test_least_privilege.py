@@ -121,7 +121,15 @@ BEYOND_TABLES = {
     "SendSurveyFunction": {"mail", "secret", "mail account"},
     "ServeDashboardFunction": {
         *("mail", "secret", "staff", "erase"),
-        *("mail account", "mail settings", "suppressed", "list reports", "backups", "sign-in rules", "failures counted"),
+        *(
+            "mail account",
+            "mail settings",
+            "suppressed",
+            "list reports",
+            "backups",
+            "sign-in rules",
+            "failures counted",
+        ),
     },
 }
 

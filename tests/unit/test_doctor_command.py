@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from local import doctor
 from local.stack import StackFailed
 from shared.health.findings import Finding, State
-from shared.health.reading import CannotTell
+from shared.health.place import CannotTell
 
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)
 WELL = Finding("Data is safe", "Backups", State.OK, "All tables can be brought back.")

@@ -1,0 +1,50 @@
+"""Reads how what the practice knows is kept."""
+
+from shared.health import facts
+from shared.health.findings import Gone
+from shared.health.place import Place, known
+
+
+def tables(place: Place) -> tuple[facts.Table, ...]:
+    """Every table of the stack."""
+    return tuple(_table(place, logical, name) for logical, name in place.of_kind("AWS::DynamoDB::Table").items())
+
+
+def _table(place: Place, logical: str, name: str) -> facts.Table:
+    backups = known(place, "dynamodb", "describe_continuous_backups", TableName=name)
+    described = known(place, "dynamodb", "describe_table", TableName=name)
+    if backups is None or described is None:
+        return facts.Table(logical.removesuffix("Table"), None, None)
+    table, kept = described["Table"], backups["ContinuousBackupsDescription"]
+    recovery = kept.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    return facts.Table(
+        logical.removesuffix("Table"), recovery == "ENABLED", table.get("DeletionProtectionEnabled", False)
+    )
+
+
+def versioning(place: Place) -> str:
+    """Whether the intake bucket keeps earlier versions."""
+    return str(place.client("s3").get_bucket_versioning(Bucket=place.name("IntakeBucket")).get("Status", ""))
+
+
+def key(place: Place) -> str:
+    """The state of the key that encrypts everything: the stack's, or the practice's own."""
+    named = place.parameters.get("KmsKeyArn") or place.name("DataKey")
+    return str(place.client("kms").describe_key(KeyId=named)["KeyMetadata"]["KeyState"])
+
+
+def secret(place: Place) -> bool | Gone:
+    """Whether the hash key waits to be deleted."""
+    told = known(place, "secretsmanager", "describe_secret", SecretId=place.name("HashKey"))
+    return Gone("The secret of the hash key") if told is None else "DeletedDate" in told
+
+
+def logs(place: Place) -> tuple[facts.Log, ...]:
+    """Every log of the stack."""
+    return tuple(_log(place, logical, name) for logical, name in place.of_kind("AWS::Logs::LogGroup").items())
+
+
+def _log(place: Place, logical: str, name: str) -> facts.Log:
+    listed = place.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    there = [each for each in listed if each["logGroupName"] == name]
+    return facts.Log(logical, bool(there), there[0].get("retentionInDays") if there else None)
