@@ -8,6 +8,7 @@ manifest.json says how many rows each file has and what its SHA-256 is. Memory h
 import argparse
 import contextlib
 import csv
+import getpass
 import hashlib
 import json
 import os
@@ -61,13 +62,17 @@ class Written:
         return {"rows": self.rows, "sha256": self._hash.hexdigest()}
 
 
-def archive(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show) -> None:
-    """Write the archive into a folder that is not there yet; whatever fails leaves no folder behind."""
+def archive(stack: Whole, folder: Path, by: str, now: Callable[[], datetime], show: Show) -> None:
+    """Write the archive into a folder that is not there yet, and first into the activity that somebody took it.
+
+    Whatever fails leaves no folder behind.
+    """
     if folder.exists():
         raise CannotArchive(f"{folder} is there already: name a new folder. Nothing was written.")
     beside = folder.with_name(f".{folder.name}-unfinished")
     beside.mkdir(mode=0o700, parents=True)
     try:
+        _note(stack, by, now())
         _write(stack, beside, now, show)
         beside.rename(folder)
     except BaseException:
@@ -97,6 +102,13 @@ def _write(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show) 
     with _new(folder, MANIFEST) as manifest:
         done = {**about, "finished_at": format_instant(now()), "files": dict(sorted(told.items()))}
         manifest.write(json.dumps(done, indent=1) + "\n")
+
+
+def _note(stack: Whole, by: str, at: datetime) -> None:
+    moment = format_instant(at)
+    entry = {"patient_id": "practice", "entry": f"{moment}#exported#archive-{os.urandom(4).hex()}", "kind": "exported"}
+    said = {**entry, "at": moment, "detail": f"{by}: everything (make archive)"}
+    stack.table("Activity").put_new([{name: {"S": text} for name, text in said.items()}])
 
 
 def _write_table(table: Table, name: str, folder: Path) -> list[Written]:
@@ -185,7 +197,8 @@ def main() -> int:
     folder = Path(arguments.folder)
     try:
         stack = Whole(arguments.stack or STACK_NAME, find(arguments.stack))
-        archive(stack, folder, lambda: datetime.now(UTC), lambda line: print(line, flush=True))
+        show: Show = lambda line: print(line, flush=True)  # noqa: E731
+        archive(stack, folder, getpass.getuser(), lambda: datetime.now(UTC), show)
     except (CannotArchive, StackFailed, BotoCoreError, ClientError, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -52,7 +52,7 @@ class Place:
         return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Parameters": listed}]}
 
     def archive(self, folder: Path) -> Path:
-        archive(self.stack, folder, lambda: NOW, self.said.append)
+        archive(self.stack, folder, "olive", lambda: NOW, self.said.append)
         return folder
 
     def unarchive(self, folder: Path) -> bool:
@@ -89,13 +89,20 @@ def sheet(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_what_is_archived_comes_back_as_it_was(place, tmp_path):
-    before = dump()
     place.archive(tmp_path / "all")
+    before = dump()
     empty_account()
     assert place.unarchive(tmp_path / "all")
     assert dump() == before
     assert boto3.client("secretsmanager").get_secret_value(SecretId="hash-key")["SecretString"] == KEY
     assert json.load(boto3.client("s3").get_object(Bucket="intake", Key="erased/ref")["Body"]) == {"why": "patient"}
+
+
+def test_who_took_everything_along_is_written_down_there_and_in_the_files(place, tmp_path):
+    folder = place.archive(tmp_path / "all")
+    taken = "olive: everything (make archive)"
+    assert [row["at"] for row in sheet(folder, "activity") if row["detail"] == taken] == ["2026-11-22T12:00:00Z"]
+    assert sum(taken in row for row in dump()["Activity"]) == 1
 
 
 def test_nobody_but_its_owner_may_read_it(place, tmp_path):
@@ -262,8 +269,8 @@ def test_a_stack_that_is_in_use_is_refused_and_so_is_a_second_time(place, tmp_pa
 
 
 def test_what_was_interrupted_goes_on(place, tmp_path, monkeypatch):
-    before = dump()
     folder = place.archive(tmp_path / "all")
+    before = dump()
     empty_account()
     with monkeypatch.context() as broken:
         broken.setattr("local.unarchive.CARRIED", ("Messages", "Nowhere"))

@@ -67,5 +67,5 @@ def test_a_rehearsed_restore_arrives_mails_nobody_and_can_be_archived(stack, emp
     assert len(stack.mails()) == before
     assert former.client("dynamodb").list_tables()["TableNames"] == tables
 
-    archive(target, tmp_path / "all", lambda: datetime.now(UTC), said.append)
+    archive(target, tmp_path / "all", "olive", lambda: datetime.now(UTC), said.append)
     assert check(tmp_path / "all")["files"]["tables/Visits.ndjson"]["rows"] == len(rows(former, "Visits"))
