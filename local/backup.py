@@ -29,6 +29,7 @@ from shared.domain.identity import erased_reference
 
 Show = Callable[[str], None]
 MOST_HOURS, LOOK_SECONDS = 8, 20
+UNDER_WAY = timedelta(hours=1)  # an import
 
 
 @dataclass(frozen=True)
@@ -248,9 +249,14 @@ class Restore:
                 self.show(f"{len(copied):,} files of {folder} are copied.")
 
     def _take_in_again(self, at: datetime) -> None:
-        """Files that came since then are put where the new stack reads them, oldest first; twice changes nothing."""
+        """Put the files that came since then where the new stack reads them, oldest first; twice changes nothing.
+
+        Those of the hour before as well: their import may have been under way.
+        """
         found = [item for folder in (intake.INCOMING, intake.SETTINGS) for item in self._files(folder)]
-        since = sorted((item for item in found if item["LastModified"] >= at), key=lambda item: item["LastModified"])
+        since = sorted(
+            (item for item in found if item["LastModified"] >= at - UNDER_WAY), key=lambda item: item["LastModified"]
+        )
         for item in since:
             self._copy_file(item["Key"])
         self.show(f"{len(since):,} files that came since then are being taken in again.")
@@ -296,6 +302,13 @@ def _is_there(table: Table) -> bool:
     return bool(told["TableStatus"] == "ACTIVE" and not told.get("RestoreSummary", {}).get("RestoreInProgress"))
 
 
+def _is_moment(text: str) -> bool:
+    try:
+        return text == "latest" or bool(parse_instant(text))
+    except ValueError:
+        return False
+
+
 def main() -> int:
     """The command line; 1 with a message if it could not be done."""
     parser = argparse.ArgumentParser(description="Restore a stack, as it was at a moment, into an empty one.")
@@ -311,15 +324,13 @@ def main() -> int:
     if not (arguments.source and arguments.target and arguments.at):
         print("Which stack, into which, as of when? FROM=… TO=… AT=2026-11-21T10:00:00Z", file=sys.stderr)
         return 1
-    wish = Wish(arguments.at, arguments.sent_unknown, arguments.rehearsal, arguments.invite)
-    try:
-        if arguments.at != "latest":
-            parse_instant(arguments.at)
-        source, target = (Whole(name, in_aws(name)) for name in (arguments.source, arguments.target))
-        is_well = Restore(source, target, wish, lambda line: print(line, flush=True)).run()
-    except ValueError:
+    if not _is_moment(arguments.at):
         print(f"AT is no moment such as 2026-11-21T10:00:00Z (UTC): {arguments.at}", file=sys.stderr)
         return 1
+    wish = Wish(arguments.at, arguments.sent_unknown, arguments.rehearsal, arguments.invite)
+    try:
+        source, target = (Whole(name, in_aws(name)) for name in (arguments.source, arguments.target))
+        is_well = Restore(source, target, wish, lambda line: print(line, flush=True)).run()
     except (CannotRestore, FunctionFailed, BotoCoreError, ClientError) as failure:
         print(failure, file=sys.stderr)
         return 1

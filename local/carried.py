@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from local.tables import Item
 from shared.domain.survey import Reaction
 
-ERASED = "erased#"  # begins the keys of those who are not to come back
-UNCOUNTED = "yes"
+# As shared.storage has them, which can only be imported among a function's variables.
+ERASED, UNCOUNTED = "erased#", "yes"
 LEFT, WAITING = ("calling", "sent", "unknown", "failed"), ("due", "claimed")
 _ANSWER = ("score", "category", "comment", "version", "first_answered_at", "answered_at", "answers")
 _HAPPENED = ("sent_at", "delivered_at", "review_invited_at")

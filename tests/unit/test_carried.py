@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from local import carried
 from local.carried import Carrying
+from shared.storage import erasures, surveys
 
 NOW, BEFORE, LATER = "2026-03-04T12:00:00Z", "2026-03-03T12:00:00Z", "2026-03-05T12:00:00Z"
 
@@ -191,3 +193,7 @@ def test_the_newer_state_of_a_case_stands():
     cases = Carrying(NOW)
     assert cases.row("Cases", older, newer) == cases.row("Cases", newer, older) == newer
     assert cases.row("Cases", None, newer) == newer
+
+
+def test_marks_are_called_as_the_functions_call_them():
+    assert (carried.ERASED, carried.UNCOUNTED) == (erasures.PREFIX, surveys.UNCOUNTED)
