@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from functions.serve_dashboard.csv_file import harmless
 from local.deployed import find
 from local.spreadsheets import SHEETS, Sheet
 from local.stack import STACK_NAME, StackFailed
-from local.tables import NAMES, Table, as_text
+from local.tables import NAMES, Item, as_text, saying
 from local.whole import Whole
 from shared.domain.clock import format_instant
 from shared.domain.intake import ERASED
@@ -86,7 +86,7 @@ def _write(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show) 
     (folder / "tables").mkdir(mode=0o700)
     (folder / "spreadsheets").mkdir(mode=0o700)
     for name in NAMES:
-        for written in _write_table(stack.table(name), name, folder):
+        for written in _write_table(saying(name, stack.table(name).pages(), show), name, folder):
             told[written.name] = written.told()
         show(f"  {name}: {told[f'tables/{name}.ndjson']['rows']:,} rows")
     with _new(folder, MARKS) as marks:
@@ -111,7 +111,7 @@ def _note(stack: Whole, by: str, at: datetime) -> None:
     stack.table("Activity").put_new([{name: {"S": text} for name, text in said.items()}])
 
 
-def _write_table(table: Table, name: str, folder: Path) -> list[Written]:
+def _write_table(pages: Iterable[list[Item]], name: str, folder: Path) -> list[Written]:
     """The table's rows as they are stored, and what people read of them."""
     with contextlib.ExitStack() as files:
         rows = files.enter_context(_new(folder, f"tables/{name}.ndjson"))
@@ -119,7 +119,7 @@ def _write_table(table: Table, name: str, folder: Path) -> list[Written]:
         for sheet, file in sheets.items():
             file.write("\ufeff")  # else spreadsheets take it for an old encoding
             csv.writer(file, lineterminator="\r\n").writerow(sheet.head)
-        for item in (item for page in table.pages() for item in page):
+        for item in (item for page in pages for item in page):
             rows.write(as_text(item) + "\n")
             rows.rows += 1
             for sheet, file in sheets.items():

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.serve_dashboard import user_pool
 from local.carried import ERASED, Carrying
 from local.deployed import FunctionFailed, in_aws
-from local.tables import NAMES, Item, Table, as_text
+from local.tables import NAMES, Item, Table, as_text, saying
 from local.whole import CARRIED, CannotRestore, Whole
 from shared.domain import intake
 from shared.domain.clock import format_instant, parse_instant
@@ -227,7 +227,8 @@ class Restore:
 
     def _copy(self, name: str, restored: Table, carrying: Carrying) -> bool:
         """Whether the table's rows are there, as they are to be."""
-        is_right = self.target.put_rows(name, self._rows(name, restored, self.source.table(name), carrying))
+        rows = self._rows(name, restored, self.source.table(name), carrying)
+        is_right = self.target.put_rows(name, saying(name, rows, self.show))
         self.show(f"  {name}: {'as it should be' if is_right else 'WITH DIFFERENCES'}")
         return is_right
 

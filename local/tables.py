@@ -20,6 +20,7 @@ SESSIONS = "Sessions"
 """The staff's sign-ins: nobody takes them along."""
 
 AT_ONCE = 32
+SAY_EVERY = 20_000
 _SETS = ("SS", "NS", "BS")
 
 
@@ -74,6 +75,17 @@ class Table:
             )
         except self.dynamodb.exceptions.ConditionalCheckFailedException:
             return
+
+
+def saying(name: str, pages: Iterable[list[Item]], show: Callable[[str], None]) -> Iterator[list[Item]]:
+    """The same pages, telling now and then how far they are."""
+    rows = said = 0
+    for page in pages:
+        yield page
+        rows += len(page)
+        if rows - said >= SAY_EVERY:
+            show(f"  {name}: {rows:,} rows so far")
+            said = rows
 
 
 @dataclass

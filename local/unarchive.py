@@ -21,7 +21,7 @@ from local.archive import FORMAT, KEY, MANIFEST, MARKS
 from local.carried import Carrying
 from local.deployed import FunctionFailed, find
 from local.stack import STACK_NAME, StackFailed
-from local.tables import NAMES, Item, from_text
+from local.tables import NAMES, Item, from_text, saying
 from local.whole import CARRIED, CannotRestore, Whole
 from shared.domain.clock import format_instant
 from shared.domain.intake import ERASED
@@ -83,7 +83,7 @@ def unarchive(folder: Path, stack: Whole, now: Callable[[], datetime], show: Sho
     carrying = Carrying(began_at, sent_is_unknown=manifest["still_sent"])
     wrong = []
     for name in CARRIED:
-        is_right = stack.put_rows(name, _rows(folder, name, stack, carrying))
+        is_right = stack.put_rows(name, saying(name, _rows(folder, name, stack, carrying), show))
         show(f"  {name}: {'as it should be' if is_right else 'WITH DIFFERENCES'}")
         wrong += [] if is_right else [name]
     if wrong:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.tables import Digest, as_text, from_text
+from local.tables import Digest, Item, as_text, from_text, saying
 
 texts = st.text(max_size=8)
 numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str)
@@ -44,6 +44,14 @@ def test_sets_are_the_same_in_whatever_order_they_were_read():
 def test_what_is_no_row_is_refused():
     with pytest.raises(ValueError, match="not an item"):
         from_text("[1]")
+
+
+def test_who_waits_hears_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("local.tables.SAY_EVERY", 3)
+    said = list[str]()
+    pages: list[list[Item]] = [[{}, {}], [{}, {}], [{}]]
+    assert list(saying("Visits", pages, said.append)) == pages
+    assert said == ["  Visits: 4 rows so far"]
 
 
 @given(st.lists(items, max_size=4), st.randoms())
