@@ -21,7 +21,7 @@ test: .venvs/dev/ready .venvs/ministack/ready .venvs/sam/ready .venvs/judges/rea
 	@$(DEV) -m local.browser
 	@$(DEV) -m local.judges
 ifeq ($(PYTEST),)
-	@$(DEV) -m pytest --numprocesses 2 --dist loadgroup tests/template tests/unit tests/handlers tests/faults tests/privacy tests/hostile tests/documents
+	@$(DEV) -m pytest --numprocesses 2 --dist loadfile tests/template tests/unit tests/handlers tests/faults tests/privacy tests/hostile tests/documents
 	@$(DEV) -m pytest --numprocesses 2 --dist loadfile tests/build tests/upgrade tests/mail_judges tests/integration tests/e2e
 else
 	@$(DEV) -m pytest $(PYTEST)

@@ -28,7 +28,6 @@ from tests.hostile import markup, mime, practice, strings
 from tests.hostile.gateway import PATIENTS, STAFF, Answer
 from tests.hostile.practice import Practice, somebody
 
-pytestmark = pytest.mark.xdist_group("the loop")  # which takes its time: one process is enough
 OWN = (PATIENTS, STAFF, ENVIRONMENT["DASHBOARD_URL"], "https://g.page", "https://sign-in.example.com")
 TEMPLATE_LEFT = re.compile(r"\{\{|\{%|\{[a-z_]+\}|%\([a-z]+\)s")
 NAME, ADDRESS = 'Fox & Sons\' "<b>PT</b>" {clinic} =?utf-8?q?x?=, Inc.', "<1> River Road; {7*7}\r\nBcc: eve@e.x"
