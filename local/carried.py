@@ -158,12 +158,12 @@ def _address(then: Item | None, live: Item | None) -> Item | None:
 
 
 def _setting(then: Item | None, live: Item | None) -> Item | None:
-    """Choices as they were; how mail fares, as it is; and no locks: what held them is another stack's."""
+    """Choices as they were; how mail fares, as it is, a switch included; and no locks: they are another stack's."""
     scope = _text(then or live, "scope")
     if scope == "restore":
         return None  # how the former stack itself was once restored
-    if scope.startswith("mail#"):
-        return live or then
+    if scope.startswith("mail#"):  # no event of the other stack's mail will come here
+        return _without(live or then or {}, "silent_since")
     if not scope.startswith("run#"):
         return then
     done = max(_text(then, "done"), _text(live, "done"))

@@ -182,6 +182,8 @@ def test_settings_are_those_of_then_locks_go_and_sending_fares_as_it_does_today(
     assert setting(None, new) is None
     today = item(scope="mail#2026-03-04", sent=7)
     assert setting(None, today) == today
+    switched_off = item(scope="mail#state", paused_at=BEFORE)
+    assert setting(item(scope="mail#state"), {**switched_off, **item(silent_since=NOW)}) == switched_off
     assert setting(item(scope="run#send_survey", holder="x"), None) is None
     done = item(scope="run#send_report", done="2026-02")
     assert setting(item(scope="run#send_report", done="2026-01"), {**done, **item(holder="x")}) == done
