@@ -11,17 +11,14 @@ moments. `LOAD_MESSAGES=100000 python -m bench --measure load` takes as many as 
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from bench.figure import Figure
 from bench.flood import NO_ANSWER, Flood, backlog, flood, make_surveys, rate_it_can_take
 from bench.killed_runs import Sent, make_due, send_all
 from bench.mail_stub import mail_stub
-from local.stack import Stack, down, up
+from local.stack import Stack, running
 
 MESSAGES = int(os.environ.get("LOAD_MESSAGES", "2000"))
 SECONDS = int(os.environ.get("LOAD_SECONDS", "60"))
@@ -31,19 +28,10 @@ LONGEST_BACKLOG = 30.0
 
 def measure() -> list[Figure]:
     """Floods of answers at the rate the stack can take and at twice that, and runs that are killed."""
-    with _stack() as stack:
+    with running() as stack:
         figures = _mails(stack)
-    with _stack() as stack:
+    with running() as stack:
         return [*_answers(stack), *figures]
-
-
-@contextmanager
-def _stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="careloop-load-", ignore_cleanup_errors=True) as folder:
-        try:
-            yield up(Path(folder))
-        finally:
-            down(Path(folder))
 
 
 def _answers(stack: Stack) -> Iterator[Figure]:

@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,16 @@ def down(state: Path = STATE) -> bool:
     (state / "stack.json").unlink(missing_ok=True)
     shutil.rmtree(state / "tmp", ignore_errors=True)  # a dying worker may still hold files there
     return bool(ended)
+
+
+@contextmanager
+def running(parameters: Mapping[str, str] | None = None, *, iam: bool = False) -> Iterator[Stack]:
+    """A stack that is up for as long as the block lasts, and leaves no trace; `up` says what `iam` does."""
+    with tempfile.TemporaryDirectory(prefix="careloop-", ignore_cleanup_errors=True) as folder:
+        try:
+            yield up(Path(folder), parameters, iam=iam)
+        finally:
+            down(Path(folder))
 
 
 def read_stack(state: Path = STATE) -> Stack:

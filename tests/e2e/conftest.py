@@ -1,13 +1,12 @@
 """A real browser, and a practice of its own to look at."""
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from local.browser import launch_options
-from local.stack import down, up
+from local.stack import running
 from local.staff import Person
 from shared.domain.staff import Role
 from tests.integration.practice import Practice
@@ -15,13 +14,9 @@ from tests.integration.staff import somebody
 
 
 @pytest.fixture(scope="session")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
-    state = tmp_path_factory.mktemp("stack")
-    try:
-        yield Practice(up(state))
-    finally:
-        down(state)
-        shutil.rmtree(state)
+def practice() -> Iterator[Practice]:
+    with running() as stack:
+        yield Practice(stack)
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,20 @@ from functions.serve_dashboard import user_pool
 from local.archive import archive
 from local.backup import Restore, Wish
 from local.deployed import on_this_machine
-from local.stack import PRESET, Stack, deploy
+from local.stack import PRESET, Stack, deploy, running
 from local.tables import as_text
 from local.unarchive import check
 from local.whole import Whole, is_lock
 from tests.integration.practice import Practice, at, evaluation, someone
 
 AT_REST = {"SendingPaused": "true", "SchedulesEnabled": "false"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One of its own: all that is in a stack is restored, so it had better be little."""
+    with running(iam=True) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -5,23 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.stack import down, up
+from local.stack import running
 from tests.integration.practice import ADMIN, Practice, at, evaluation, eventually, someone, visit
 
 
-def a_practice(tmp_path_factory: pytest.TempPathFactory, **parameters: str) -> Iterator[Practice]:
-    state = tmp_path_factory.mktemp("chosen")
-    try:
-        yield Practice(up(state, parameters, iam=True))
-    finally:
-        down(state)
+def a_practice(**parameters: str) -> Iterator[Practice]:
+    with running(parameters, iam=True) as stack:
+        yield Practice(stack)
 
 
 @pytest.fixture(scope="module")
-def eager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+def eager() -> Iterator[Practice]:
     """Everything at once, to everybody, with every detail; answers are final."""
     yield from a_practice(
-        tmp_path_factory,
         Touchpoints="days_after_evaluation:30,days_after_discharge:7,lapsed:21,visit:2",
         SurveyDelayHours="0",
         PauseDays="0",
@@ -39,11 +35,9 @@ def eager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+def quiet() -> Iterator[Practice]:
     """No reviews, nothing about passives."""
-    yield from a_practice(
-        tmp_path_factory, Touchpoints="evaluation", ReviewInvitations="off", PassiveAlerts="off", ReviewLinks=""
-    )
+    yield from a_practice(Touchpoints="evaluation", ReviewInvitations="off", PassiveAlerts="off", ReviewLinks="")
 
 
 class TestTouchpoints:

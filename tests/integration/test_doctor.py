@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.deployed import on_this_machine
-from local.stack import PEOPLE, PRESET, Stack
+from local.stack import PEOPLE, PRESET, Stack, running
 from local.template import ROOT
 from shared.domain.delivery import staff_key
 
@@ -29,6 +29,13 @@ def doctor(stack: Stack) -> tuple[int, Findings]:
     for finding in json.loads(done.stdout)["findings"]:
         found.setdefault(finding["check"], []).append(finding)
     return done.returncode, found
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One of its own: other tests' people and failures would be findings."""
+    with running(iam=True) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

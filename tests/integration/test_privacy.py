@@ -144,7 +144,7 @@ def test_erased_the_patient_is_nowhere_and_does_not_come_back(
     _let_time_pass(practice, reference)
     last = practice.run("ErasePatientFunction", datetime.now(UTC))
     page = owner.get(answer.location).body
-    assert last == {"erased": 1, "in_progress": 0, "failed": 0}, page
+    assert (last["erased"], last["failed"]) == (1, 0), page  # another test's patient may be on the way
     assert "Nothing is left of the patient" in page
     words = {**WORDS, "survey": mail.token[:26]}
     has_none_of(words, _rows(practice))

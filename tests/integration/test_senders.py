@@ -1,24 +1,19 @@
 """Several senders, deployed: the first starts the others, as its role allows, and together they mail everybody once."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from local.stack import down, up
+from local.stack import running
 from tests.integration.practice import Practice, at, evaluation, eventually, someone
 
 PATIENTS = 24
 
 
 @pytest.fixture
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
-    state = tmp_path_factory.mktemp("senders")
-    try:
-        yield Practice(up(state, {"Senders": "3"}, iam=True))
-    finally:
-        down(state)
-        shutil.rmtree(state)
+def practice() -> Iterator[Practice]:
+    with running({"Senders": "3"}, iam=True) as stack:
+        yield Practice(stack)
 
 
 def test_the_first_sender_starts_the_others_and_everybody_is_mailed_once(practice):
