@@ -38,9 +38,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """In place of a fact about a part of the stack that AWS does not know any more."""
+    """In place of a fact about a part of the stack that AWS does not know any more; `do` where REPAIR would harm."""
 
     what: str
+    do: str = ""
 
 
 Facts = Mapping[str, Any]
@@ -71,7 +72,7 @@ class Check:
         missing = [fact for fact in given if isinstance(fact, Gone)]
         unread = [fact for fact in given if isinstance(fact, Unread)]
         if missing:
-            yield broken(f"{missing[0].what} is not there any more.", self.at_stake, REPAIR)
+            yield broken(f"{missing[0].what} is not there any more.", self.at_stake, missing[0].do or REPAIR)
         elif unread:
             means = f"Nobody knows by this whether all is well. If it is not: {_begin_small(self.at_stake)}"
             yield unknown(f"Could not be looked at: {unread[0].why}.", means, unread[0].do)
@@ -84,6 +85,7 @@ REPAIR = (
     "infra/template.yaml describes it: `sam deploy` changes only what differs from the last deployment. Detecting "
     "drift in AWS CloudFormation shows what else differs."
 )
+RESTORE = "Deploy nothing. Restore first: docs/backup.md."
 
 
 def ok(says: str) -> Said:

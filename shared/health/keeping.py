@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from shared.health.facts import Log, Table
-from shared.health.findings import REPAIR, Check, Said, attention, broken, ok
+from shared.health.findings import REPAIR, RESTORE, Check, Said, attention, broken, ok
 
 SAFE = "Data is safe"
 
@@ -16,7 +16,7 @@ def backups(tables: tuple[Table, ...]) -> Iterator[Said]:
         yield broken(
             f"Not there any more: {', '.join(gone)}.",
             "What they held is not at hand: patients cannot be asked or answer.",
-            "Deploy nothing. Restore them first: docs/backup.md.",
+            RESTORE,
         )
     if bare:
         yield broken(

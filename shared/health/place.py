@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.config import BadSetting
-from shared.health.findings import Gone, Unread
+from shared.health.findings import RESTORE, Gone, Unread
 
 AT_ONCE = 8
 _REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
@@ -21,14 +21,16 @@ _NOT_EMULATED = ("Unknown SES", "Unknown operation", "Unsupported operation", "U
 
 
 _TABLE, _BUCKET, _POOL = "A table", "The bucket of uploaded files", "The pool of sign-ins"
+_KEY = "The key that the data is encrypted with"
 _PARTS_BY_OPERATION = {
     **dict.fromkeys(("GetItem", "BatchGetItem", "Query", "Scan"), _TABLE),
     **dict.fromkeys(("ListObjectsV2", "GetBucketVersioning", "GetBucketNotificationConfiguration"), _BUCKET),
     **dict.fromkeys(("ListUsersInGroup", "GetUserPoolMfaConfig"), _POOL),
     "ListSubscriptionsByTopic": "The topic that alarms go to",
-    "DescribeKey": "The key that the data is encrypted with",
+    "DescribeKey": _KEY,
     "DescribeCertificate": "The certificate of your own names",
 }
+_IRREPLACEABLE = (_TABLE, _BUCKET, _POOL, _KEY)  # an empty one in its place would not be it
 
 
 class CannotTell(Exception):
@@ -140,7 +142,8 @@ def _of_refusal(error: Any, place: Place) -> Unread | Gone:
             "Run `make doctor` as somebody who may: docs/doctor.md says which rights it needs.",
         )
     if code in _GONE:
-        return Gone(_PARTS_BY_OPERATION.get(operation, f"What {operation} asks for"))
+        part = _PARTS_BY_OPERATION.get(operation, f"What {operation} asks for")
+        return Gone(part, RESTORE if part in _IRREPLACEABLE else "")
     return Unread(f"AWS answered {code} ({operation})", "Try again in a minute.")
 
 

@@ -4,6 +4,13 @@ from shared.health import facts
 from shared.health.findings import Gone
 from shared.health.place import Place, known
 
+NEVER_A_NEW_KEY = (
+    "First stop all sending: dashboard, Settings, Sending; if that does not open, whoever looks after AWS disables the "
+    "schedule of SendSurveyFunction (Amazon EventBridge, Schedules). Deploy nothing, and never make a new key: with "
+    "one, patients are asked a second time about the same visits. Bring back the same key: it stands in hash-key.txt "
+    "of an archive, and in the secret of a stack that was restored from this one (docs/backup.md)."
+)
+
 
 def tables(place: Place) -> tuple[facts.Table, ...]:
     """Every table of the stack."""
@@ -36,7 +43,7 @@ def key(place: Place) -> str:
 def secret(place: Place) -> bool | Gone:
     """Whether the hash key waits to be deleted."""
     told = known(place, "secretsmanager", "describe_secret", SecretId=place.name("HashKey"))
-    return Gone("The secret of the hash key") if told is None else "DeletedDate" in told
+    return Gone("The secret of the hash key", NEVER_A_NEW_KEY) if told is None else "DeletedDate" in told
 
 
 def logs(place: Place) -> tuple[facts.Log, ...]:

@@ -19,7 +19,7 @@ from shared.health.findings import Finding, State, Unread
 from shared.health.place import Place, gather
 from shared.storage import addresses, scores, settings
 from shared.storage.dynamodb import client as dynamodb
-from tests.environment import ENVIRONMENT
+from tests.environment import ENVIRONMENT, TABLES
 from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, NOW, PARTS, FakeAccount, a_place
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -131,6 +131,34 @@ def test_a_table_that_is_gone_is_said_so_whichever_way_it_is_read():
     for check in ("Sending", "Alert recipients", "Nightly count", "Last answer"):
         assert said[check].state is State.BROKEN
         assert said[check].says == "A table is not there any more."
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_that_is_gone_is_restored_and_never_put_back_empty(table):
+    dynamodb().delete_table(TableName=table)
+    account = FakeAccount()
+    account.refused["dynamodb.describe_table"] = "ResourceNotFoundException"
+    found = troubles(looked_at(account))
+    assert {finding.check for finding in found} >= {"Backups"}
+    assert {finding.do for finding in found} == {"Deploy nothing. Restore first: docs/backup.md."}
+
+
+@pytest.mark.parametrize("operation", ["s3.list_objects_v2", "cognito-idp.list_users_in_group", "kms.describe_key"])
+def test_what_holds_data_and_is_gone_is_restored_and_never_made_anew(operation):
+    account = FakeAccount()
+    account.refused[operation] = "ResourceNotFoundException"
+    for finding in troubles(looked_at(account)):
+        assert finding.do == "Deploy nothing. Restore first: docs/backup.md."
+
+
+def test_a_hash_key_that_is_gone_stops_the_mail_and_is_never_made_anew():
+    account = FakeAccount()
+    account.refused["secretsmanager.describe_secret"] = "ResourceNotFoundException"
+    [finding] = of(looked_at(account), "Hash key")
+    assert finding.do.startswith("First stop all sending")
+    assert "never make a new key" in finding.do
+    assert "hash-key.txt of an archive" in finding.do
+    assert "infra/template.yaml" not in finding.do
 
 
 def test_an_alarm_that_is_gone_is_broken():
