@@ -108,6 +108,7 @@ def read_practice(environment: Mapping[str, str]) -> Practice:
         promise_contact=read("PROMISE_CONTACT", _parse_bool),
         max_sends_per_day=chosen("MAX_SENDS_PER_DAY", lambda text: parse_number(text, 0, 1_000_000), 0) or None,
         sending_paused=chosen("SENDING_PAUSED", _parse_bool, False),
+        owner=chosen("OWNER_ADDRESS", parse_addresses, ()),
         restored_at=chosen("RESTORED_AT", parse_instant, None),
         business=business,
         response_hours=chosen("RESPONSE_HOURS", lambda text: parse_number(text, 1, 200), 8),

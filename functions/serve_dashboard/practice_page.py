@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from functions.serve_dashboard.settings_forms import (
     CONTENDED,
@@ -151,16 +151,15 @@ SECTIONS = {
                 "Email addresses, one a line.",
                 "area",
                 lines=parse_addresses,
-                nothing="whoever gets the alerts",
                 empty_is_default=True,
             ),
             Choice(
                 "CLINICAL_LEADS",
                 "Who hears of a comment that may concern safety",
-                "Email addresses, one a line.",
+                "Email addresses, one a line. The clinic's admins hear of it too; without a clinical lead, they alone.",
                 "area",
                 lines=parse_addresses,
-                nothing="whoever gets the alerts",
+                nothing="the clinic's admins alone",
                 empty_is_default=True,
             ),
         ),
@@ -231,7 +230,15 @@ def change(request: Request, staff: Staff) -> Response:
 
 def _form(section: Section) -> Form:
     defaults = {choice.name: os.environ.get(choice.name, _DEFAULTS.get(choice.name, "")) for choice in section.choices}
-    return Form(section.choices, settings.chosen_texts(), defaults)
+    return Form(tuple(map(_with_names, section.choices)), settings.chosen_texts(), defaults)
+
+
+def _with_names(choice: Choice) -> Choice:
+    """The choice; that of late cases says whom its default means, since the deployment decides it."""
+    if choice.name != "ESCALATE_TO":
+        return choice
+    otherwise = ", ".join(replace(settings.practice(), escalate_to=()).late_cases_to)
+    return replace(choice, hint=f"{choice.hint} Without any: {otherwise}.", nothing=otherwise)
 
 
 def _section(request: Request) -> Section:

@@ -19,9 +19,7 @@ def whom_no_alert_reaches() -> dict[str, str]:
     """The same for everybody whom the practice or a clinic wants told; the clinics are read only if somebody fails."""
     if not addresses.failing_staff():
         return {}
-    chosen = practice()
-    everybody = {*chosen.admins, *chosen.escalate_to, *chosen.clinical_leads}
-    return unreached(sorted(everybody.union(*(clinic.admins for clinic in settings.clinics()))))
+    return unreached(sorted(practice().alerted.union(*(clinic.admins for clinic in settings.clinics()))))
 
 
 def _in_words(email: str, *, complained: bool) -> str:

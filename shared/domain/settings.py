@@ -124,16 +124,27 @@ class Practice:
     promise_contact: bool
     max_sends_per_day: int | None = None  # mails to patients in one UTC day; None: no limit of the practice's own
     sending_paused: bool = False  # by the stack's parameter; the owner's own switch is shared.storage.sending_health's
+    owner: tuple[str, ...] = ()  # who was invited to the dashboard first; the stack may name nobody
     restored_at: datetime | None = None  # what was due by then may have been sent by the stack that was restored
     # What only the dashboard's settings choose; the stack's parameters do not know of it.
     business: Window = OFFICE_HOURS
     response_hours: int = 8  # business hours until somebody should have reached out
     cases_for_passives: bool = False
-    escalate_to: tuple[str, ...] = ()  # who hears of a case that nobody took in time; empty: the admins
-    clinical_leads: tuple[str, ...] = ()  # who hears of a comment that may concern safety; empty: the admins
+    escalate_to: tuple[str, ...] = ()  # who hears of a case that nobody took in time; empty: the owner
+    clinical_leads: tuple[str, ...] = ()  # who hears of a comment that may concern safety, besides a clinic's admins
     goal: int | None = None  # the NPS that the practice wants to reach
     visit_value: Decimal | None = None  # dollars that a visit brings on average
     benchmark: tuple[int, int, int] | None = None  # NPS of the bottom tenth, average and top tenth; None: the field's
+
+    @property
+    def late_cases_to(self) -> tuple[str, ...]:
+        """Who hears of a case that nobody took in time: not the admins, who had its alert, unless there is no owner."""
+        return self.escalate_to or self.owner or self.admins
+
+    @property
+    def alerted(self) -> frozenset[str]:
+        """Everybody who is to hear of unhappy patients, but for the admins of single clinics."""
+        return frozenset({*self.admins, *self.late_cases_to, *self.clinical_leads})
 
     def clinic(self, clinic_id: str) -> Clinic:
         """A clinic about which nothing special is known."""

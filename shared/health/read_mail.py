@@ -135,10 +135,8 @@ def recipients(place: Place) -> facts.Recipients:
     )
 
 
-def _everybody() -> set[str]:
-    chosen = settings.practice()
-    everybody = {*chosen.admins, *chosen.escalate_to, *chosen.clinical_leads}
-    return everybody.union(*(clinic.admins for clinic in settings.clinics()))
+def _everybody() -> frozenset[str]:
+    return settings.practice().alerted.union(*(clinic.admins for clinic in settings.clinics()))
 
 
 def counted_at(place: Place) -> datetime | None:

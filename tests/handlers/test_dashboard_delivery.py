@@ -95,6 +95,12 @@ def test_an_owner_reads_on_the_first_page_and_beside_the_address_whom_no_alert_r
     assert words in signed_in().get("/settings/practice/alerts").text
 
 
+def test_the_owner_who_would_hear_of_late_cases_is_named_as_well(choose: Any):
+    choose(OWNER_ADDRESS="o@example.com")
+    addresses.mark_bounced(staff_key("o@example.com"), NOW)
+    assert "Mail to o@example.com comes back" in signed_in().get("/").text
+
+
 def test_a_clinics_own_admin_is_named_with_the_clinic():
     settings.put_clinic(ClinicSettings("north", name="North Clinic", admins=("n@example.com",)))
     settings.put_clinic(ClinicSettings("south", name="South Clinic", admins=("s@example.com",)))

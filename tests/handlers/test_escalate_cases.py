@@ -39,11 +39,26 @@ def test_a_late_case_is_told_once(mailer: FakeMailer) -> None:
     assert "8 business hours" in mail.text
 
 
-def test_whoever_is_chosen_hears_instead_of_the_admins(choose: Any, mailer: FakeMailer) -> None:
-    choose(ESCALATE_TO="owner@riverside.example.com")
+def test_the_owner_hears_and_not_again_the_admins_who_had_the_alert(choose: Any, mailer: FakeMailer) -> None:
+    choose(OWNER_ADDRESS="owner@riverside.example.com")
     cases.create(a_case())
     run(mailer)
     assert [mail.to for mail in mailer.sent] == [("owner@riverside.example.com",)]
+
+
+@pytest.mark.parametrize("parameter", [{}, {"OWNER_ADDRESS": ""}])
+def test_without_an_owner_the_admins_hear(parameter: dict[str, str], choose: Any, mailer: FakeMailer) -> None:
+    choose(**parameter)
+    cases.create(a_case())
+    run(mailer)
+    assert [mail.to for mail in mailer.sent] == [("admin@riverside.example.com",)]
+
+
+def test_whoever_is_chosen_hears_instead_of_the_owner(choose: Any, mailer: FakeMailer) -> None:
+    choose(ESCALATE_TO="director@riverside.example.com", OWNER_ADDRESS="owner@riverside.example.com")
+    cases.create(a_case())
+    run(mailer)
+    assert [mail.to for mail in mailer.sent] == [("director@riverside.example.com",)]
 
 
 def test_a_case_in_which_somebody_reached_out_is_not_late(mailer: FakeMailer) -> None:

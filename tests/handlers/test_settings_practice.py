@@ -285,6 +285,18 @@ def test_who_is_to_hear_of_what_is_chosen_a_line_each(owner):
     assert settings.chosen_texts() == {}
 
 
+def test_the_form_says_who_hears_of_late_cases_and_of_safety_by_default(owner, choose):
+    assert "Without any: admin@riverside.example.com." in owner.get("/settings/practice/cases").text
+    choose(OWNER_ADDRESS="owner@riverside.example.com")
+    page = owner.get("/settings/practice/cases").text
+    assert "Without any: owner@riverside.example.com." in page
+    assert "without a clinical lead, they alone" in page
+    save(owner, "cases", CASES, ESCALATE_TO="director@riverside.example.com")
+    page = owner.get("/settings/practice/cases").text
+    assert "Without any: owner@riverside.example.com." in page
+    assert "Take the default: owner@riverside.example.com" in page
+
+
 def test_somebody_must_hear_of_unhappy_patients(owner):
     alerts = {"PASSIVE_ALERTS": "digest", "ALERT_DETAIL": "minimal", "PROMISE_CONTACT": "true"}
     refused = save(owner, "alerts", alerts, ADMIN_ADDRESSES="")

@@ -146,6 +146,7 @@ def test_sam_asks_in_the_order_of_the_console_and_first_for_what_has_no_default(
         ("SendDays", "Mon,Wed-Fri", "Monday"),
         ("DashboardBaseUrl", "https://staff.example.com", "staff.example.com"),
         ("OwnerAddress", "owner@example.com", "owner@example.com, other@example.com"),
+        ("OwnerAddress", "", "owner@localhost"),  # the functions that mail it read it as an address
         ("PublicBaseUrl", "https://care.example.com/surveys", "https://care.example.com/"),
         ("PatientDomainName", "care.example.com", "https://care.example.com"),
         ("DashboardDomainName", "staff.care.example.com", "Staff.example.com"),

@@ -25,7 +25,7 @@ def escalate(as_of: datetime, mailer: Mailer) -> int:
     del late[MAX_CASES:]
     if not late:
         return 0
-    to = practice().escalate_to or practice().admins
+    to = practice().late_cases_to
     link = f"{setting('DASHBOARD_URL')}/cases"
     tell_staff(mailer, staff_letters.escalation(practice(), [_told(case) for case in late], to=to, dashboard_link=link))
     for case in late:
