@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Sheet
@@ -26,7 +27,7 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
     "svg.hashsalt": "careloop",  # the same figures give the same file
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), INK),
@@ -38,25 +39,26 @@ STYLE = {
 def against_targets(figures: Sequence[Figure], path: Path) -> None:
     """One bar a figure: how much of its target it uses. Left of the line is reached."""
     with mpl.rc_context(STYLE):
-        sheet = Sheet(figsize=(8, 0.9 + 0.34 * len(figures)), layout="constrained")
+        sheet = Sheet(figsize=(8, 1 + 0.4 * len(figures)), layout="constrained")
         axes = sheet.add_subplot()
         shares = [_share(figure) for figure in figures]
         colours = [GOOD if figure.passed else BAD for figure in figures]
         bars = axes.barh([figure.name for figure in figures], shares, color=colours, height=0.6)
-        axes.bar_label(bars, labels=[f"{share:.2f}" for share in shares], color=INK, padding=4)
+        axes.bar_label(bars, labels=[_in_digits(share) for share in shares], color=INK, padding=4)
         axes.axvline(1, color=INK, linewidth=1, linestyle="--")
         axes.set_xlim(0, max(1.3, *shares) * 1.08)
         axes.set_xlabel("share of the target used (× target; 1 = just reached)")
         axes.invert_yaxis()
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        _save(sheet, path)
+        told = (f"{figure.name} {_in_digits(share)}" for figure, share in zip(figures, shares, strict=True))
+        _save(sheet, path, "How much of its target each figure uses; over 1 it is missed", "; ".join(told))
 
 
 def bars(named: Sequence[tuple[str, float]], unit: str, path: Path, *, log: bool = False) -> None:
     """One bar a name, in their order."""
     with mpl.rc_context(STYLE):
-        sheet = Sheet(figsize=(8, 0.9 + 0.34 * len(named)), layout="constrained")
+        sheet = Sheet(figsize=(8, 1 + 0.4 * len(named)), layout="constrained")
         axes = sheet.add_subplot()
         names, values = zip(*named, strict=True)
         drawn = axes.barh(names, values, color=GOOD, height=0.6)
@@ -74,7 +76,7 @@ def bars(named: Sequence[tuple[str, float]], unit: str, path: Path, *, log: bool
         axes.invert_yaxis()
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        _save(sheet, path)
+        _save(sheet, path, unit, "; ".join(f"{name} {label}" for name, label in zip(names, labels, strict=True)))
 
 
 def lines(figures: Sequence[Figure], path: Path) -> None:
@@ -110,10 +112,16 @@ def lines(figures: Sequence[Figure], path: Path) -> None:
         axes.grid(visible=True)
         axes.set_axisbelow(True)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1)) if len(shown) > 1 else axes.set_title(shown[0].name)
-        _save(sheet, path)
+        told = (
+            f"{figure.name}: from {figure.points[0][1]:,g} at {figure.points[0][0]:,g} "
+            f"to {figure.points[-1][1]:,g} at {figure.points[-1][0]:,g}"
+            for figure in shown
+        )
+        _save(sheet, path, f"{shown[0].unit} along {shown[0].along}", "; ".join(told))
 
 
-def _save(sheet: Sheet, path: Path) -> None:
+def _save(sheet: Sheet, path: Path, title: str, description: str) -> None:
+    """Write the plot with its name and what it shows in words, for whoever does not see it."""
     out = StringIO()
     sheet.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawn = out.getvalue()
@@ -127,8 +135,18 @@ def _save(sheet: Sheet, path: Path) -> None:
         f"@media (prefers-color-scheme: dark) {{ :root {{ {' '.join(dark)} }} }}</style>"
     )
     head, mark, rest = drawn.partition("<defs>")
+    head = head.replace("<svg ", '<svg role="img" aria-labelledby="title desc" ', 1)
+    words = f'<title id="title">{escape(title)}</title>\n <desc id="desc">{escape(description)}</desc>\n '
+    # The words stand first: some readers look for them there.
+    start = head.index(">", head.index("<svg ")) + 1
+    head = f"{head[:start]}\n {words}{head[start:].lstrip()}"
     lines_ = (line.rstrip() for line in f"{head}{style}\n {mark}{rest}".splitlines())
     path.write_text("\n".join(lines_) + "\n")
+
+
+def _in_digits(share: float) -> str:
+    """Two digits, or as many as show that it is not just the target."""
+    return f"{share:.2f}" if share == 1 or f"{share:.2f}" != "1.00" else f"{share:.4g}"
 
 
 def _share(figure: Figure) -> float:

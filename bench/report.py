@@ -89,7 +89,7 @@ def _head(results: list[Result]) -> str:
     judged = [figure for result in results for figure in result.figures if figure.target is not None]
     reached = sum(figure.passed for figure in judged)
     missed = "".join(
-        f"- {figure.name}: {number(figure.judged)} against {number(figure.target)}. {figure.note}\n"
+        f"- {figure.name}: {beside(figure.judged, figure.target)} against {number(figure.target)}. {figure.note}\n"
         for figure in judged
         if not figure.passed
     )
@@ -136,7 +136,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         *limits,
         f"{number(figure.measured)} {figure.unit}",
         "" if figure.floor is None else f"{number(figure.floor)} {figure.unit}",
-        "" if figure.ratio is None else f"{number(figure.ratio)} ×",
+        "" if figure.ratio is None else f"{beside(figure.ratio, figure.target)} ×",
         "" if figure.target is None else "reached" if figure.passed else "missed" if figure.acceptable else "too much",
     )
 
@@ -146,6 +146,12 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+
+
+def beside(value: float, target: float | None) -> str:
+    """Three digits that count, or four where three would say that it is just the target."""
+    told = number(value)
+    return f"{value:.4g}" if target is not None and value != target and told == number(target) else told
 
 
 def _rounded(figure: Figure) -> Figure:

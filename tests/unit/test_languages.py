@@ -75,7 +75,7 @@ def test_every_other_language_is_answered_in_english(said: str) -> None:
 
 def test_the_description_of_both_addresses_knows_every_language() -> None:
     described = yaml.safe_load((ROOT / "docs" / "api.yaml").read_text("utf-8"))
-    assert described["components"]["schemas"]["Language"]["enum"] == list(Language)
+    assert set(described["components"]["schemas"]["Language"]["enum"]) == set(Language)
 
 
 def test_english_reads_as_it_is_written() -> None:
