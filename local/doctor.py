@@ -23,9 +23,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.build import release, source_version
 from local.deployed import on_this_machine
 from local.stack import STATE, Stack, StackFailed, read_stack
+from shared.config import BadSetting
 from shared.health.findings import Finding, State, exit_code, gravest_first, summary
 
 NOTHING_TO_LOOK_AT = 3
+MAILS = "SendSurveyFunction"
+MEND = (
+    "Whoever looks after AWS enters them again (AWS Lambda, Configuration, Environment variables), as the stack's "
+    "parameters and infra/template.yaml have them."
+)
 WIDTH = 100  # characters of a line
 RESERVED = (".example", ".test", ".invalid", ".localhost", ".example.com", ".example.org", ".example.net")  # RFC 2606
 _SECONDS = 10
@@ -61,8 +67,10 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=seen.name)
     resources = [each for page in pages for each in page["StackResourceSummaries"]]
     _enter(seen, {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources})
-
-    from shared.health import checks, place, reading  # they read the environment, which is the stack's only now
+    try:
+        from shared.health import checks, place, reading  # they read the environment, which is the stack's only now
+    except BadSetting as error:
+        raise StackFailed(f"No function of the stack {seen.name} has its settings any more: {error}. {MEND}") from error
 
     parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", ())}
     looked_at = place.Place(
@@ -82,22 +90,25 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
 
 
 def _enter(seen: Seen, names: dict[str, str]) -> None:
-    """Give this process what a function of the stack has: its environment, and the way to the tables."""
+    """Give this process what functions of the stack have: their environment, and the way to the tables.
+
+    That of the function that does the mailing goes before; what it has lost is taken from others.
+    """
     if seen.is_local:
         os.environ.pop("AWS_PROFILE", None)
     os.environ.update({"AWS_REGION": seen.region, "AWS_DEFAULT_REGION": seen.region, **seen.access})
-    functions = seen.clients("lambda")
-    for name in sorted(names):
-        if not name.endswith("Function"):
-            continue
+    functions, variables = seen.clients("lambda"), dict[str, str]()
+    there = False
+    for name in sorted((name for name in names if name.endswith("Function")), key=lambda name: (name != MAILS, name)):
         try:
             told = functions.get_function_configuration(FunctionName=names[name])
         except functions.exceptions.ResourceNotFoundException:
             continue  # a finding of its own, later
-        own = told.get("Environment", {}).get("Variables", {})
-        os.environ.update({name: value for name, value in own.items() if not name.startswith(("AWS_", "PYTHON"))})
-        return
-    raise StackFailed(f"The stack {seen.name} has no function any more. Is it Careloop, and wholly deployed?")
+        there = True
+        variables = {**told.get("Environment", {}).get("Variables", {}), **variables}
+    if not there:
+        raise StackFailed(f"The stack {seen.name} has no function any more. Is it Careloop, and wholly deployed?")
+    os.environ.update({name: value for name, value in variables.items() if not name.startswith(("AWS_", "PYTHON"))})
 
 
 def texts_of(name: str) -> tuple[str, ...]:

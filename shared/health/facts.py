@@ -83,6 +83,15 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
+class Halted:
+    """Why a function may not run; `is_held` if somebody gave it no room to."""
+
+    why: str
+    is_gone: bool = False
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """Events that could not be handled."""
 

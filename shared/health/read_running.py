@@ -113,22 +113,37 @@ def _counted(
     return found
 
 
-def halted(place: Place) -> dict[str, str]:
+def halted(place: Place) -> dict[str, facts.Halted]:
     """The functions that may not run, and why."""
     found = ((each, _halted(place, name)) for each, name in place.of_kind("AWS::Lambda::Function").items())
     return {each: why for each, why in found if why}
 
 
-def _halted(place: Place, name: str) -> str:
+def _halted(place: Place, name: str) -> facts.Halted | None:
     told = known(place, "lambda", "get_function_configuration", FunctionName=name)
     if told is None:
-        return "is not there any more"
+        return facts.Halted("is not there any more", is_gone=True)
     if told.get("State") == "Failed":
-        return f"cannot start ({told.get('StateReasonCode', 'no reason given')})"
+        return facts.Halted(f"cannot start ({told.get('StateReasonCode', 'no reason given')})")
     if told.get("LastUpdateStatus") == "Failed":
-        return f"could not be brought up to date ({told.get('LastUpdateStatusReasonCode', 'no reason given')})"
+        why = told.get("LastUpdateStatusReasonCode", "no reason given")
+        return facts.Halted(f"could not be brought up to date ({why})")
     reserved = place.client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
-    return "may not run at all (its reserved concurrency is 0)" if reserved == 0 else ""
+    return facts.Halted("may not run at all (its reserved concurrency is 0)", is_held=True) if reserved == 0 else None
+
+
+def environments(place: Place) -> dict[str, dict[str, str]]:
+    """The variables of each function that is there."""
+    told = {
+        each: known(place, "lambda", "get_function_configuration", FunctionName=name)
+        for each, name in place.of_kind("AWS::Lambda::Function").items()
+    }
+    return {each: had.get("Environment", {}).get("Variables", {}) for each, had in told.items() if had is not None}
+
+
+def parameters(place: Place) -> Mapping[str, str]:
+    """What the stack was deployed with."""
+    return place.parameters
 
 
 def mappings(place: Place) -> tuple[facts.Mapping, ...]:

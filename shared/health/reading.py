@@ -36,6 +36,8 @@ def by_the_command(place: Place) -> Mapping[str, Reader]:
         "schedules_wanted": read_running.schedules_wanted,
         "last_runs": read_running.last_runs,
         "halted": read_running.halted,
+        "environments": read_running.environments,
+        "parameters": read_running.parameters,
         "mappings": read_running.mappings,
         "queue": read_running.queue_with_age,
         "triggers": read_running.triggers,

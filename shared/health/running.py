@@ -1,10 +1,12 @@
 """Checks of whether what runs by itself does run, and whether anything comes in and goes out."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping as Table
 from datetime import UTC, date, datetime, timedelta
 
-from shared.health.facts import Alarm, Certificate, Lately, Mapping, Page, Queue, Run, Schedule, Topic
+from shared.health.facts import Alarm, Certificate, Halted, Lately, Mapping, Page, Queue, Run, Schedule, Topic
 from shared.health.findings import REPAIR, Check, Said, attention, broken, day_of, ok
 
 RUNS, COMES_IN, ALARMS, REACHED = "Careloop runs", "Files and answers", "Alarms", "Pages and names"
@@ -25,6 +27,17 @@ _WORK = {
     "MeasureWorthFunction": "what closing the loop is worth is not measured anew",
     "ErasePatientFunction": "erasures that were interrupted are not finished",
     "SelfTestFunction": "the nightly rehearsal of the whole loop does not take place",
+}
+_STANDSTILL = _WORK | {
+    "ImportVisitsFunction": "no file is read, so nobody is asked about new visits",
+    "AlertStaffFunction": "no alert goes out at all: nobody hears of an unhappy patient, except on the dashboard",
+    "RequestReviewFunction": "nobody is asked for a review",
+    "TrackDeliveryFunction": "bounces and spam complaints are missed, so the same bad addresses are mailed again, and "
+    "sending does not stop itself",
+    "RecordResponseFunction": "patients cannot answer; what they tap or write is lost",
+    "UnsubscribeFunction": "patients cannot opt out, which the law demands of every mail: stop sending until they can",
+    "ErasePatientFunction": "nobody is erased who asks for it, and the law sets a date for that",
+    "ServeDashboardFunction": "the staff cannot open the dashboard: no answers, no cases, no settings",
 }
 
 
@@ -186,16 +199,63 @@ def mappings(found: tuple[Mapping, ...]) -> Iterator[Said]:
         yield ok("Answers wake who reacts to them.")
 
 
-def functions(halted: dict[str, str]) -> Iterator[Said]:
+def functions(halted: dict[str, Halted]) -> Iterator[Said]:
     """Whether each function may run."""
-    for name, why in sorted(halted.items()):
-        yield broken(
-            f"{name} {why}.",
-            f"It does nothing: {_WORK.get(name, 'its part of the loop stands still')}.",
-            "Whoever looks after AWS opens it in AWS Lambda; with a reserved concurrency of 0, removes that.",
-        )
+    for name, found in sorted(halted.items()):
+        if found.is_gone:
+            do = REPAIR
+        elif found.is_held:
+            do = "Whoever looks after AWS opens it in AWS Lambda, Configuration, Concurrency, and lifts the reserved 0."
+        else:
+            do = "Whoever looks after AWS opens it in AWS Lambda, which says why; docs/runbook.md, A function fails."
+        yield broken(f"{name} {found.why}.", f"It does nothing: {_standstill(name)}.", do)
     if not halted:
         yield ok("Every function may run.")
+
+
+def environments(found: dict[str, dict[str, str]], chosen: Table[str, str]) -> Iterator[Said]:
+    """Whether every function has the stack's parameters and the tables' names, and all have the same."""
+    holders = Counter(name for own in found.values() for name in own)
+    shared = {name: _most_common(name, found) for name, number in holders.items() if 2 * number > len(found)}
+    shared |= {name: value for name, value in ((_variable(each), chosen[each]) for each in chosen) if name in shared}
+    well = True
+    for function, own in sorted(found.items()):
+        lacking = sorted(shared.keys() - own.keys())
+        other = sorted(name for name in shared.keys() & own.keys() if own[name] != shared[name])
+        if not own or lacking:
+            well = False
+            told = f"settings: {', '.join(lacking)}" if own else "its settings: it has no environment variables at all"
+            yield broken(f"{function} has lost {told}.", f"It fails: {_standstill(function)}.", _ANEW)
+        if other:
+            well = False
+            yield broken(
+                f"{function} works with other settings than the stack's: {', '.join(other)}.",
+                "Somebody changed them in this function alone. What it does no longer fits the rest of Careloop: mail "
+                "may leave under another address, or rows go to another table.",
+                _ANEW,
+            )
+    if well:
+        yield ok(f"All {len(found)} functions work with the stack's settings.")
+
+
+_ANEW = (
+    "Whoever looks after AWS opens it in AWS Lambda, Configuration, Environment variables, and enters them as "
+    "the other functions and the stack's parameters have them (infra/template.yaml: Globals, and the function's own). "
+    "Deploying again changes them only if a parameter changes as well."
+)
+
+
+def _most_common(name: str, found: dict[str, dict[str, str]]) -> str:
+    return Counter(own[name] for own in found.values() if name in own).most_common(1)[0][0]
+
+
+def _variable(parameter: str) -> str:
+    """`SENDER_ADDRESS` for `SenderAddress`."""
+    return kebab(parameter).replace("-", "_").upper()
+
+
+def _standstill(function: str) -> str:
+    return _STANDSTILL.get(function, "its part of the loop stands still")
 
 
 def triggers(lacking: tuple[str, ...]) -> Iterator[Said]:
@@ -373,6 +433,7 @@ CHECKS = (
     Check(RUNS, "Deployment", ("stack_status",), "The last deployment may not have come through.", deployment),
     Check(RUNS, "Schedules", ("schedules", "schedules_wanted"), "Nothing may run by itself.", schedules),
     Check(RUNS, "Functions", ("halted",), _LATE_AT, functions),
+    Check(RUNS, "Settings of functions", ("environments", "parameters"), _LATE_AT, environments),
     Check(RUNS, "Last runs", ("schedules", "last_runs", "now"), _LATE_AT, runs),
     Check(RUNS, "Nightly count", ("counted_at", "now"), "The figures may be old.", counted),
     Check(RUNS, "Rehearsal", ("self_test", "schedules", "now"), "The loop as a whole may be broken.", self_test),

@@ -92,7 +92,11 @@ ANSWERS: dict[str, Any] = {
             }
         ]
     },
-    "lambda.get_function_configuration": {"State": "Active", "LastUpdateStatus": "Successful"},
+    "lambda.get_function_configuration": {
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "Environment": {"Variables": {"SENDER_ADDRESS": "care@riverside.example.com"}},
+    },
     "lambda.get_function_concurrency": {},
     "lambda.get_event_source_mapping": {"State": "Enabled", "LastProcessingResult": "OK"},
     "sqs.get_queue_attributes": {

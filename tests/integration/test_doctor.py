@@ -14,16 +14,23 @@ from local.deployed import on_this_machine
 from local.stack import PEOPLE, PRESET, Stack, running
 from local.template import ROOT
 from shared.domain.delivery import staff_key
+from tests.environment import ENVIRONMENT
 
 SENDER, ADMIN = PRESET["SenderAddress"], PRESET["AdminAddresses"]
 Findings = dict[str, list[dict[str, str]]]
 
 
-def doctor(stack: Stack) -> tuple[int, Findings]:
-    """The command as it looks at AWS, with the local endpoint in its place: its exit code, and findings by check."""
-    environment = {**os.environ, **on_this_machine(stack).access}
+def run_doctor(stack: Stack) -> subprocess.CompletedProcess[str]:
+    """The command as it looks at AWS, with the local endpoint in its place."""
+    ours = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}  # as a shell has it
+    environment = {**ours, **on_this_machine(stack).access}
     command = [sys.executable, "-m", "local.doctor", "--stack", stack.stack_name, "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def doctor(stack: Stack) -> tuple[int, Findings]:
+    """Its exit code, and findings by check."""
+    done = run_doctor(stack)
     assert done.stderr == ""
     found: Findings = {}
     for finding in json.loads(done.stdout)["findings"]:
@@ -100,6 +107,9 @@ def runs_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]
         lambda: scheduler.delete_schedule(Name=schedule["Name"]),
         lambda: scheduler.create_schedule(**{each: schedule[each] for each in wanted}),
     )
+    yield variables_of(stack, names["AggregateScoresFunction"], {})
+    worth = functions.get_function_configuration(FunctionName=names["MeasureWorthFunction"])["Environment"]["Variables"]
+    yield variables_of(stack, names["MeasureWorthFunction"], {**worth, "SENDER_ADDRESS": "other@riverside.example"})
     mapping, digest = names["AlertStaffFunctionAnswer"], names["SendDigestFunction"]
     yield (
         lambda: functions.update_event_source_mapping(UUID=mapping, Enabled=False),
@@ -130,6 +140,17 @@ def runs_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]
         )
 
     yield lambda: tell([each for each in told if "incoming/" not in str(each)]), lambda: tell(told)
+
+
+def variables_of(stack: Stack, function: str, otherwise: dict[str, str]) -> tuple[Any, Any]:
+    """Other variables in place of a function's own."""
+    functions = stack.client("lambda")
+    own = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+
+    def give(variables: dict[str, str]) -> None:
+        functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+
+    return lambda: give(otherwise), lambda: give(own)
 
 
 def keeping_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
@@ -200,6 +221,7 @@ NAMED = {
     "Schedules": "EveryTenMinutes of SendSurveyFunction is not there any more",
     "Reactions to answers": "AlertStaffFunction when a patient answers is switched off",
     "Functions": "SendDigestFunction may not run at all",
+    "Settings of functions": "AggregateScoresFunction has lost its settings",
     "Failed events": "in the queue of failed events",
     "Alarms": "SendingStoppedAlarm is raised",
     "Notice of files": "incoming/",
@@ -230,6 +252,17 @@ def test_each_thing_that_is_broken_is_named_and_none_once_it_is_mended(stack: St
         "All schedules are off, as the stack's parameter SchedulesEnabled says."
     ]
     assert not [finding for some in mended.values() for finding in some if "look at it failed" in finding["says"]]
+
+
+def test_without_any_settings_it_says_so_and_that_it_looked_at_nothing(stack: Stack, names: dict[str, str]) -> None:
+    with ExitStack() as emptied:
+        for name, function in names.items():
+            if name.endswith("Function"):
+                emptied.enter_context(undone(*variables_of(stack, function, {})))
+        done = run_doctor(stack)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "No function of the stack careloop has its settings any more" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_stops_every_function_is_named(stack: Stack, names: dict[str, str]) -> None:

@@ -101,6 +101,54 @@ def test_a_stack_of_that_name_that_is_not_there_is_named_with_its_region():
         doctor.examine(seen(lambda service: NoStack()), NOW)
 
 
+class FakeFunctions:
+    """Functions by name, each with its variables."""
+
+    class exceptions:  # noqa: N801 (boto3's)
+        ResourceNotFoundException = KeyError
+
+    def __init__(self, variables: dict[str, dict[str, str]]) -> None:
+        self.variables = variables
+
+    def get_function_configuration(self, FunctionName: str) -> Any:  # noqa: N803 (boto3's)
+        return {"Environment": {"Variables": self.variables[FunctionName]}} if self.variables[FunctionName] else {}
+
+
+def entering(monkeypatch: pytest.MonkeyPatch, variables: dict[str, dict[str, str]]) -> dict[str, str]:
+    """What the process gets of functions with these variables."""
+    entered: dict[str, str] = {}
+    monkeypatch.setattr("os.environ", entered)
+    functions = FakeFunctions(variables)
+    doctor._enter(seen(lambda service: functions), {**{name: name for name in variables}, "GoneFunction": "Gone"})
+    return entered
+
+
+def test_the_settings_are_those_of_the_function_that_mails(monkeypatch):
+    other, mails = {"SENDER_ADDRESS": "other@example.com"}, {"SENDER_ADDRESS": "care@example.com", "AWS_REGION": "x"}
+    entered = entering(monkeypatch, {"AlertStaffFunction": other, "SendSurveyFunction": mails})
+    assert entered["SENDER_ADDRESS"] == "care@example.com"
+    assert entered["AWS_REGION"] == "us-east-1"
+
+
+def test_a_function_that_lost_its_settings_is_made_up_for_by_others(monkeypatch):
+    whole = {"SENDER_ADDRESS": "care@example.com", "SETTINGS_TABLE": "Settings"}
+    for variables in (
+        {"AggregateScoresFunction": {}, "SendSurveyFunction": whole},
+        {"AggregateScoresFunction": whole, "SendSurveyFunction": {}},
+        {
+            "AggregateScoresFunction": {"SETTINGS_TABLE": "Settings"},
+            "SendSurveyFunction": {"SENDER_ADDRESS": "care@example.com"},
+        },
+    ):
+        entered = entering(monkeypatch, variables)
+        assert whole.items() <= entered.items()
+
+
+def test_without_any_function_there_is_nothing_to_look_at(monkeypatch):
+    with pytest.raises(StackFailed, match="no function any more"):
+        entering(monkeypatch, {})
+
+
 def test_without_credentials_it_says_whom_to_ask(monkeypatch):
     class NobodysSession:
         region_name: str | None = "us-east-1"

@@ -36,6 +36,13 @@ REHEARSES = facts.Schedule("Check", "SelfTestFunction", True, DAY, NOW - 9 * DAY
 SCHEDULES = (SENDS, COUNTS, REHEARSES)
 RAN = facts.Run(NOW - HOUR / 6, NOW - HOUR / 6)
 RUNS = {each.function: RAN for each in SCHEDULES}
+VARIABLES = {"SENDER_ADDRESS": "care@riverside.example.com", "SETTINGS_TABLE": "Settings"}
+OWN = {
+    "SendSurveyFunction": {**VARIABLES, "SENDERS": "1"},
+    "AlertStaffFunction": VARIABLES,
+    "UnsubscribeFunction": VARIABLES,
+}
+HELD = facts.Halted("may not run at all", is_held=True)
 WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK")
 ALARM = facts.Alarm("FailedEventsAlarm", "OK", "An event waits. Runbook: docs/runbook.md#failed-events", tells=True)
 LOG = facts.Log("SendSurveyLogs", is_there=True, days=90)
@@ -64,6 +71,8 @@ WELL: dict[str, Any] = {
     "schedules": SCHEDULES,
     "schedules_wanted": True,
     "halted": {},
+    "environments": OWN,
+    "parameters": {"SenderAddress": "care@riverside.example.com", "KmsKeyArn": ""},
     "last_runs": RUNS,
     "counted_at": NOW - 7 * HOUR,
     "self_test": NOW - 6 * HOUR,
@@ -146,7 +155,23 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
         *("Schedules", LOOK, "All schedules are off"),
     ),
     ({"schedules_wanted": False}, "Schedules", LOOK, "these do"),
-    ({"halted": {"SendSurveyFunction": "may not run at all"}}, "Functions", BROKEN, "may not run at all"),
+    ({"halted": {"SendSurveyFunction": HELD}}, "Functions", BROKEN, "may not run at all"),
+    (
+        {"environments": {**OWN, "AlertStaffFunction": {}}},
+        *("Settings of functions", BROKEN, "AlertStaffFunction has lost its settings"),
+    ),
+    (
+        {"environments": {**OWN, "SendSurveyFunction": {"SENDER_ADDRESS": "care@riverside.example.com"}}},
+        *("Settings of functions", BROKEN, "SendSurveyFunction has lost settings: SETTINGS_TABLE"),
+    ),
+    (
+        {"environments": {**OWN, "AlertStaffFunction": {**VARIABLES, "SENDER_ADDRESS": "other@example.com"}}},
+        *("Settings of functions", BROKEN, "AlertStaffFunction works with other settings than the stack's: SENDER"),
+    ),
+    (
+        {"environments": {**OWN, "AlertStaffFunction": {**VARIABLES, "SETTINGS_TABLE": "Visits"}}},
+        *("Settings of functions", BROKEN, "AlertStaffFunction works with other settings than the stack's: SETTINGS"),
+    ),
     (
         {"last_runs": {**RUNS, "SendSurveyFunction": facts.Run(NOW - HOUR, NOW - HOUR)}},
         *("Last runs", BROKEN, "last ran 1 hour ago (March 4, 14:00 UTC)"),
@@ -331,6 +356,44 @@ def test_the_gravest_comes_first_and_the_summary_counts():
     findings = gravest_first(found(dmarc=(), rule=False, versioning=Unread("no answer", "Later.")))
     assert [finding.state for finding in findings[:4]] == [BROKEN, LOOK, UNKNOWN, OK]
     assert summary(findings) == f"1 broken, 1 needs attention, 1 not known, {len(findings) - 3} well"
+
+
+@pytest.mark.parametrize(
+    ("function", "means"),
+    [
+        ("AlertStaffFunction", "no alert goes out at all"),
+        ("RequestReviewFunction", "nobody is asked for a review"),
+        ("UnsubscribeFunction", "patients cannot opt out, which the law demands"),
+        ("TrackDeliveryFunction", "bounces and spam complaints are missed"),
+        ("RecordResponseFunction", "patients cannot answer; what they tap or write is lost"),
+    ],
+)
+def test_a_function_that_stands_still_is_not_played_down(function, means):
+    [said] = [each for each in found(halted={function: HELD}) if each.check == "Functions"]
+    assert means in said.means
+
+
+def test_every_function_that_stands_still_says_what_the_practice_is_without():
+    for function in functions(load_template()):
+        [said] = [each for each in found(halted={function: HELD}) if each.check == "Functions"]
+        assert "its part of the loop" not in said.means
+
+
+def test_a_function_that_is_gone_is_not_opened_to_lift_a_limit():
+    gone, held, failed = (
+        next(each for each in found(halted={"SendSurveyFunction": how}) if each.check == "Functions")
+        for how in (facts.Halted("is not there any more", is_gone=True), HELD, facts.Halted("cannot start"))
+    )
+    assert "infra/template.yaml" in gone.do
+    assert "Concurrency" not in gone.do + failed.do
+    assert "Concurrency" in held.do
+
+
+def test_settings_changed_in_every_function_alike_are_still_not_the_stack_s():
+    changed = {name: {**own, "SENDER_ADDRESS": "other@example.com"} for name, own in OWN.items()}
+    said = [each for each in found(environments=changed) if each.check == "Settings of functions"]
+    assert [each.state for each in said] == [BROKEN] * len(OWN)
+    assert "other@example.com" not in " ".join(each.says for each in said)
 
 
 def test_a_raised_alarm_says_what_it_means_and_leads_to_its_page():
