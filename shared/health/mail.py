@@ -199,9 +199,9 @@ def suppressed_staff(found: dict[str, str]) -> Iterator[Said]:
         )
 
 
-def sending(state: SendingState, practice: Practice, sent_today: int, now: datetime) -> Iterator[Said]:
+def sending(state: SendingState, practice: Practice, sent_today: int, now: datetime, is_local: bool) -> Iterator[Said]:
     """Whether anything keeps mail from patients at present."""
-    found = list(_troubles(state, practice, sent_today, now))
+    found = list(_troubles(state, practice, sent_today, now, is_local))
     yield from found or [ok(f"Nothing holds mail to patients back. {sent_today:,} left today. {_hours(practice, now)}")]
 
 
@@ -213,7 +213,9 @@ def _hours(practice: Practice, now: datetime) -> str:
     return f"What is due waits for the sending hours: {opens:%A} at {opens:%H:%M}, by the practice's clock."
 
 
-def _troubles(state: SendingState, practice: Practice, sent_today: int, now: datetime) -> Iterator[Said]:
+def _troubles(
+    state: SendingState, practice: Practice, sent_today: int, now: datetime, is_local: bool
+) -> Iterator[Said]:
     waits = f"Nothing is lost: what is due waits, up to {practice.max_touchpoint_age.days} days after the visit."
     if practice.sending_paused:
         yield attention(
@@ -242,7 +244,13 @@ def _troubles(state: SendingState, practice: Practice, sent_today: int, now: dat
             f"Patients get no mail, and the staff no alerts. {waits}",
             f"{_CONSOLE} and its identities: they say what is wanted. Mail then goes on by itself.",
         )
-    if is_silent(state.silent_since, now):
+    if is_silent(state.silent_since, now) and is_local:
+        yield unknown(
+            "Nothing tells here whether mail arrived: the stand-in for Amazon SES on this machine tells no such news.",
+            "In AWS, bounces and complaints come in within seconds.",
+            "Nothing here. On a stack in AWS, this is looked at.",
+        )
+    elif is_silent(state.silent_since, now):
         yield broken(
             "Mail leaves, and Amazon SES has said of none for a quarter of an hour whether it arrived.",
             "Bounces and complaints would go unnoticed.",
@@ -263,7 +271,7 @@ def recipients(who: Recipients) -> Iterator[Said]:
         yield broken(
             f"Nobody gets the alerts of the clinic {clinic}.",
             "Unhappy patients there are heard by nobody.",
-            "Name somebody on the dashboard: Settings, Clinics, or Alerts for the whole practice.",
+            "Name somebody on the dashboard: Settings, Clinics; or Settings, Alerts, for the whole practice.",
         )
     for address, why in sorted(who.unreached.items()):
         yield broken(
@@ -272,7 +280,13 @@ def recipients(who: Recipients) -> Iterator[Said]:
             "Correct it or name another on the dashboard (Settings, Alerts and Cases; Clinics). If it is right, have "
             "whoever looks after AWS take it off the suppression list of Amazon SES.",
         )
-    if not deaf and not who.unreached:
+    if not who.admins and not deaf:
+        yield (attention if who.clinics else broken)(
+            "The practice's own list of who gets alerts is empty.",
+            "Unhappy patients of a clinic that has no addresses of its own, as a new one, are heard by nobody.",
+            "Name somebody on the dashboard: Settings, Alerts.",
+        )
+    if who.admins and not deaf and not who.unreached:
         own = sum(bool(admins) for admins in who.clinics.values())
         people = "1 address" if len(who.admins) == 1 else f"{len(who.admins)} addresses"
         besides = f"; {own} of {len(who.clinics)} clinics have addresses of their own" if own else ""
@@ -334,7 +348,7 @@ CHECKS = (
     Check(
         LEAVES,
         "Sending",
-        ("sending", "practice", "sent_today", "now"),
+        ("sending", "practice", "sent_today", "now", "is_local"),
         "Patients may get no mail.",
         sending,
     ),

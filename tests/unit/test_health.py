@@ -119,6 +119,10 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
         *("Sending", BROKEN, "sender refused"),
     ),
     ({"sending": SendingState(silent_since=NOW - HOUR)}, "Sending", BROKEN, "quarter of an hour"),
+    (
+        {"sending": SendingState(silent_since=NOW - HOUR), "is_local": True, "second_factor": "ON"},
+        *("Sending", UNKNOWN, "Nothing tells here whether mail arrived"),
+    ),
     ({"sent_today": 200}, "Sending", LOOK, "200 mails have left"),
     ({"identities": (replace(DOMAIN, dkim="PENDING"),)}, "Signed mail (DKIM)", LOOK, "pending"),
     ({"identities": (replace(DOMAIN, signs=False),)}, "Signed mail (DKIM)", LOOK, "not signed"),
@@ -134,6 +138,11 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
     ({"configuration": replace(SET, suppressed=frozenset())}, "Suppression list", LOOK, "bounce"),
     ({"suppressed_staff": {"a@b.example": "BOUNCE"}}, "Alert addresses", BROKEN, "a@b.example"),
     ({"recipients": replace(RECIPIENTS, admins=())}, "Alert recipients", BROKEN, "clinic north"),
+    ({"recipients": facts.Recipients((), {}, {})}, "Alert recipients", BROKEN, "list of who gets alerts is empty"),
+    (
+        {"recipients": facts.Recipients((), {"north": ("n@example.com",)}, {})},
+        *("Alert recipients", LOOK, "list of who gets alerts is empty"),
+    ),
     (
         {"recipients": replace(RECIPIENTS, unreached={"admin@example.com": "bounced"})},
         *("Alert recipients", BROKEN, "admin@example.com sends our mail back"),
