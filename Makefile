@@ -51,9 +51,10 @@ doctor: .venvs/dev/ready ## Look whether a stack is as it should be, and say wha
 dashboard: .venvs/dev/ready ## Put figures and alarms on a page of the CloudWatch console [STACK=name in AWS]
 	@$(DEV) -m local.cloudwatch $(if $(STACK),--stack "$(STACK)")
 
-patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient or RETURNS=yes [STACK=…]
+patient: .venvs/dev/ready ## On a patient's request: make patient NUMBER=… EXPORT=file.json, ERASE=patient [SURE=yes] or RETURNS=yes
 	@$(DEV) -m local.patient $(if $(NUMBER),"$(NUMBER)") $(if $(EXPORT),--export "$(EXPORT)") \
-	  $(if $(ERASE),--erase "$(ERASE)") $(if $(RETURNS),--returns) $(if $(AGAIN),--again) $(if $(STACK),--stack "$(STACK)")
+	  $(if $(ERASE),--erase "$(ERASE)") $(if $(SURE),--sure "$(SURE)") $(if $(RETURNS),--returns) $(if $(AGAIN),--again) \
+	  $(if $(STACK),--stack "$(STACK)")
 
 restore: .venvs/dev/ready ## Restore a stack as it was into an empty one: make restore FROM=… TO=… AT=…Z [REHEARSAL=yes INVITE=yes]
 	@$(DEV) -m local.backup "$(FROM)" "$(TO)" "$(AT)" $(if $(REHEARSAL),--rehearsal) $(if $(INVITE),--invite) \

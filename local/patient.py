@@ -39,6 +39,10 @@ class NobodyThere(Exception):
     """There is no such patient; the message says so."""
 
 
+class NotDone(Exception):
+    """Nothing was done, since what was asked for might not be meant; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A running stack: the names of its resources, and clients for them."""
@@ -92,14 +96,39 @@ def in_aws(name: str) -> Place:
 
 
 def export(number: str, path: Path, by: str, now: datetime) -> None:
-    """Write everything that is held about the patient into a file, and note who took it."""
+    """Write everything that is held about the patient into a new file for nobody else's eyes, and note who took it."""
     from shared.storage import activity, dossier, patients
 
     patient = patients.get(number)
     if patient is None:
         raise NobodyThere(f"there is no patient with the number {number}")
+    if path.exists():
+        raise NotDone(f"{path} is there already: name a new file. Nothing was written.")
     activity.note(patient.patient_id, "exported", now, "command", detail=by)
-    path.write_text(json.dumps(dossier.of_patient(patient, now), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(dossier.of_patient(patient, now), indent=1, ensure_ascii=False) + "\n"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def make_sure(number: str, now: datetime) -> None:
+    """Show on the terminal whom and what the erasing concerns, and have the number typed again; NotDone otherwise."""
+    from shared.storage import dossier, patients, settings
+
+    patient = patients.get(number)
+    if patient is None:
+        raise NobodyThere(f"there is no patient with the number {number}")
+    if not sys.stdin.isatty():
+        raise NotDone("Nothing was erased: nobody can be asked here. If it is meant, say so with SURE=yes.")
+    clinic = settings.read_clinic(patient.clinic_id)
+    held = dossier.of_patient(patient, now)
+    counted = ", ".join(f"{what} ({len(held[what]):,})" for what in ("visits", "surveys", "messages", "cases"))
+    print(f"{patient.first_name} {patient.last_name}, number {patient.patient_id}")
+    print(f"Clinic: {(clinic and clinic.name) or patient.clinic_id}")
+    print(f"To be removed for good: {counted}, everything else held about them,")
+    print("and every uploaded file that names them. Later imports refuse their rows.")
+    print("Type the number again to erase the patient: ", end="", flush=True)
+    if sys.stdin.readline().strip() not in (number, patient.patient_id):
+        raise NotDone("Nothing was erased: that was not the number.")
 
 
 def erase(place: Place, number: str, why: Why, by: str, now: datetime) -> str:
@@ -148,6 +177,7 @@ def main() -> int:
     what.add_argument("--erase", choices=[why.value for why in Why], help="why: " + "; ".join(WHYS.values()))
     what.add_argument("--returns", action="store_true", help="let imports bring them back")
     what.add_argument("--again", action="store_true", help="erase once more whoever a restored backup brought back")
+    parser.add_argument("--sure", choices=["yes"], help="erase without asking, as where there is no terminal")
     parser.add_argument("--stack", help="the name of a stack in AWS")
     arguments = parser.parse_args()
     by, now = f"{getpass.getuser()} (command line)", datetime.now(UTC)
@@ -162,12 +192,14 @@ def main() -> int:
             export(arguments.number, arguments.export, by, now)
             print(f"Everything held about the patient is in {arguments.export}. That you took it is written down.")
         elif arguments.erase:
+            if not arguments.sure:
+                make_sure(arguments.number, now)
             reference = erase(place, arguments.number, Why(arguments.erase), by, now)
             print(f"What was found is removed; a last look follows within the hour. Reference {reference}")
         else:
             let_in(place, arguments.number, by, now)
             print("The next import brings the patient back.")
-    except (NobodyThere, StillBeingErased, StackFailed, BotoCoreError, ClientError) as failure:
+    except (NobodyThere, NotDone, StillBeingErased, StackFailed, OSError, BotoCoreError, ClientError) as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0

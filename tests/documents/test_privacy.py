@@ -1,13 +1,14 @@
 """docs/privacy.md tells the services and the days of the template, and what functions may do."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from local.template import ROOT, events, functions, load_template
 from shared.domain.staff import ABSOLUTE, IDLE
-from tests.documents.markdown import document, rows
+from tests.documents.markdown import DOCUMENTS, document, rows
 
 TEMPLATE = load_template()
 RESOURCES = TEMPLATE["Resources"]
@@ -124,3 +125,17 @@ def test_nothing_outside_of_aws_is_called() -> None:
         if re.search(r"http\.client|urlopen|urllib3|import requests|socket", path.read_text())
     }
     assert callers <= {"serve_dashboard", "self_test"}
+
+
+def test_patients_records_that_a_command_names_stay_out_of_the_repository() -> None:
+    written = " ".join(each.text for each in DOCUMENTS)
+    records = {
+        *re.findall(r"(?:FILE=|EXPORT=|s3 cp )([\w-]+\.\w+)(?![\w/])", written),
+        "careloop-2026-11-22/README.txt",
+    }
+    assert {"patient.json", "patients.csv", "visits.csv"} <= records
+    git = ["git", "-C", str(ROOT)]
+    ignored = subprocess.run([*git, "check-ignore", *records], capture_output=True, text=True, check=False).stdout
+    assert records - set(ignored.split()) == set()
+    ours = subprocess.run([*git, "ls-files", "-ci", "--exclude-standard"], capture_output=True, text=True, check=True)
+    assert ours.stdout == ""

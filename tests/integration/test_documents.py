@@ -42,7 +42,9 @@ def run(stack: Stack, folder: Path) -> Run:
     """Types what a block says, with the reader's own names in it; what was shown."""
 
     def typed(script: str) -> str:
-        script = script.replace("s3://BUCKET", f"s3://{stack.outputs['IntakeBucketName']}").replace("STACK=name", "")
+        bucket = stack.outputs["IntakeBucketName"]
+        script = script.replace("s3://BUCKET", f"s3://{bucket}").replace("--bucket BUCKET", f"--bucket {bucket}")
+        script = script.replace("STACK=name", "")
         script = re.sub(
             r"^make [^|\n]*", lambda line: as_make_does(line[0], stack.stack_name), script, flags=re.MULTILINE
         )
@@ -132,7 +134,7 @@ def test_an_access_log_can_be_made_as_the_page_on_deploying_says(run: Run) -> No
 @pytest.mark.usefixtures("brought")
 def test_a_patients_data_is_handed_over_and_erased_as_the_readme_says(run: Run, folder: Path) -> None:
     [script] = blocks("README.md", "make patient")
-    run(script.replace("12345", "TEST-1"))
+    run(script.replace("12345", "TEST-1").replace("ERASE=patient", "ERASE=patient SURE=yes"))  # nobody sits here to ask
     told = json.loads((folder / "patient.json").read_text())
     assert told["patient"]["email"] == "you@example.org"
 

@@ -153,6 +153,64 @@ def test_the_command_takes_everything_along_and_notes_it(place, tmp_path: Path):
         command.export("nobody", tmp_path / "none.json", "olive", NOW)
 
 
+def test_the_commands_file_is_new_and_for_nobody_elses_eyes(place, tmp_path: Path):
+    path = tmp_path / "patient.json"
+    command.export(canary.PATIENT_ID, path, "olive", NOW)
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+    with pytest.raises(command.NotDone, match="is there already"):
+        command.export(canary.PATIENT_ID, path, "olive", NOW)
+    assert path.read_text() == before
+
+
+class Typed(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        """A terminal it is."""
+        return True
+
+
+@pytest.fixture
+def type_erase(place: command.Place, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the command to erase the canary where these words come in; what it returned."""
+
+    def given(stdin: io.StringIO, *flags: str) -> int:
+        monkeypatch.setattr(command, "here", lambda: place)
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.argv", ["patient", canary.PATIENT_ID, "--erase", "patient", *flags])
+        return command.main()
+
+    return given
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "yes\n", "1\n"])
+def test_on_a_terminal_the_command_shows_whom_and_what_and_erases_nobody_by_another_word(type_erase, typed, capsys):
+    assert type_erase(Typed(typed)) == 1
+    shown = capsys.readouterr()
+    assert f"{canary.FIRST} {canary.LAST}, number {canary.PATIENT_ID}" in shown.out
+    assert "Clinic: " in shown.out
+    assert re.search(r"visits \([1-9]\d*\), surveys \([1-9]\d*\), messages \([1-9]\d*\), cases \([1-9]\d*\)", shown.out)
+    assert "Nothing was erased" in shown.err
+    assert list(erasures.references()) == []
+    assert patients.get(canary.PATIENT_ID)
+
+
+def test_with_the_number_typed_again_the_command_erases(type_erase):
+    assert type_erase(Typed(f"{canary.PATIENT_ID}\n")) == 0
+    assert len(list(erasures.references())) == 1
+
+
+def test_where_nobody_can_be_asked_the_command_erases_only_whom_it_is_told_to_be_sure_of(type_erase, capsys):
+    assert type_erase(io.StringIO(f"{canary.PATIENT_ID}\n")) == 1
+    shown = capsys.readouterr()
+    assert "SURE=yes" in shown.err
+    assert canary.LAST not in shown.out + shown.err
+    assert list(erasures.references()) == []
+    assert type_erase(io.StringIO(), "--sure", "yes") == 0
+    assert len(list(erasures.references())) == 1
+
+
 def test_who_returns_is_let_in_again_on_purpose_with_their_opt_out(place, bucket):
     patients.opt_out(canary.PATIENT_ID)
     reference = command.erase(place, canary.PATIENT_ID, Why.PATIENT, "olive", NOW)
