@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, ModuleLoader, StrictUndefined
 from functions.serve_dashboard import routes
 from functions.serve_dashboard.web import Request, Response
 from shared.domain.staff import Staff
+from shared.observability import warn
 from shared.storage.settings import practice
 from shared.version import version
 
@@ -22,12 +23,12 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """One entry of the navigation; `waiting` is what its badge counts."""
+    """One entry of the navigation; `waiting` is what its badge counts, None if that could not be counted."""
 
     title: str
     address: str
     is_here: bool
-    waiting: int
+    waiting: int | None
 
 
 def page(request: Request, staff: Staff | None, template: str, *, status: int = 200, **values: object) -> Response:
@@ -90,5 +91,15 @@ def _menu(request: Request, staff: Staff) -> Iterator[MenuItem]:
     for route in routes.ROUTES:
         if route.menu and staff.role in route.roles:
             is_here = request.path == route.path or (route.path != "/" and request.path.startswith(f"{route.path}/"))
-            waiting: Any = routes.load(route.badge)(staff) if route.badge else 0
-            yield MenuItem(route.menu, request.link(route.path), is_here, waiting)
+            yield MenuItem(route.menu, request.link(route.path), is_here, _waiting(route, staff))
+
+
+def _waiting(route: routes.Route, staff: Staff) -> int | None:
+    if not route.badge:
+        return 0
+    try:
+        number: Any = routes.load(route.badge)(staff)
+    except Exception as error:  # noqa: BLE001 (what is only counted here must not shut the page that says what is wrong)
+        warn("badge_not_counted", error=type(error).__name__)
+        return None
+    return int(number)

@@ -1,9 +1,13 @@
 """The page on health: the same findings in an owner's words, and the page opens whatever AWS refuses."""
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.serve_dashboard import health_page
 from shared.domain.staff import Role
+from shared.storage.dynamodb import client as dynamodb
 from tests.handlers.dashboard import signed_in
 from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, FakeAccount
 
@@ -51,6 +55,26 @@ def test_in_an_update_s_first_moments_the_page_opens_without_the_new_variables(a
     assert page.status == 200
     assert "Not known Could not be looked at" in page.text
     assert "Careloop runs: Failed events" in page.text
+
+
+def test_without_the_table_of_cases_the_page_opens_and_names_it(account):
+    owner = signed_in()
+    dynamodb().delete_table(TableName="Cases")
+    account.answers["dynamodb.describe_table"] = lambda asked: missing_cases(asked["TableName"])
+    page = owner.get(HEALTH)
+    assert page.status == 200
+    assert "Not there any more: Cases." in page.text
+    assert "Deploy nothing. Restore first" in page.text
+    assert "number not known" in page.body
+    assert [owner.get(address).status for address in ("/", "/settings")] == [200, 200]
+
+
+def missing_cases(table: str) -> dict[str, Any]:
+    """As AWS describes the tables of a stack that has lost one."""
+    if table == "Cases":
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeTable")
+    described: dict[str, Any] = ANSWERS["dynamodb.describe_table"]
+    return described
 
 
 def test_only_owners_see_it(account):
