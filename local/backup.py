@@ -3,7 +3,8 @@
 AWS keeps every table's past of 35 days. This has each table of the stack FROM restored beside it, as of AT, copies it
 into the empty tables of the stack TO, carries forward what must not be forgotten (local/carried.py), compares item by
 item, and removes what it made on the way. TO was deployed at rest and stays so: no mail leaves by itself. Whatever is
-interrupted goes on with the same command. docs/backup.md leads through it, and says which rights it takes.
+interrupted goes on with the same command, and once it is done the same command brings what has come into FROM since
+(local/since.py). docs/backup.md leads through it, and says which rights it takes.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.serve_dashboard import user_pool
 from local.carried import ERASED, Carrying
 from local.deployed import FunctionFailed, in_aws
+from local.since import bring, let_in_again
 from local.tables import NAMES, Item, Table, as_text, saying
 from local.whole import CARRIED, CannotRestore, Whole
 from shared.domain import intake
@@ -54,9 +56,13 @@ class Restore:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> bool:
-        """Do all that is left to do; False if a table did not arrive as it should."""
+        """Do all that is left to do; False if not everything arrived as it should."""
         self._check_stacks()
-        journal = self._journal()
+        found = self.target.journal()
+        if found and "finished_at" in found:
+            return self._bring_since(found)
+        self.target.must_be_at_rest()
+        journal = self._journal(found)
         at, began_at = journal["at"]["S"], journal["began_at"]["S"]
         self.show(f"Restoring {self.source.name} as it was at {at} into {self.target.name}.")
         made = self._beside(began_at)
@@ -80,12 +86,32 @@ class Restore:
             self.show(line)
         return True
 
+    def _bring_since(self, journal: Item) -> bool:
+        """Bring what has come into the former stack since then, however often, also while the new one is in use."""
+        if (_said(journal, "from"), _said(journal, "wanted")) != (self.source.name, self.wish.at):
+            raise CannotRestore(
+                f"{self.target.name} was filled already, at {journal['finished_at']['S']}, and from another stack or "
+                "moment. With the same FROM and AT, what has come there since is brought. Nothing was changed."
+            )
+        if journal["rehearsal"]["BOOL"]:
+            raise CannotRestore(f"{self.target.name} was a rehearsal: nothing is brought to it. Nothing was changed.")
+        last = _said(journal, "brought_at") or _said(journal, "copied_at")
+        self.show(f"{self.target.name} was restored already. Of what has come into {self.source.name} since {last}:")
+        began_at = format_instant(self.now())
+        if not bring(self.source, self.target, self.show):
+            self.show("NOT ALL OF IT: some was just being changed. Run the same command again.")
+            return False
+        self.target.note({"brought_at": {"S": began_at}})
+        self.show(_AGAIN.format(former=self.source.name))
+        if left := self.target.switched_off():
+            self.show(left)
+        return True
+
     # ---- Before anything is written ---------------------------------------------------------------------
 
     def _check_stacks(self) -> None:
         if self.source.parts.names["PatientsTable"] == self.target.parts.names["PatientsTable"]:
             raise CannotRestore("FROM and TO are the same stack: deploy an empty one first (docs/backup.md, step 2).")
-        self.target.must_be_at_rest()
         if self.source.sends(self.now()) and not self.wish.is_rehearsal:
             raise CannotRestore(
                 f"{self.source.name} still sends. What it sends from now on the restored stack would send again. "
@@ -93,13 +119,13 @@ class Restore:
                 "to rehearse only, add REHEARSAL=yes. Nothing was changed."
             )
 
-    def _journal(self) -> Item:
+    def _journal(self, found: Item | None) -> Item:
         """The row that says what is under way: this restore's, or a new one if the target is empty."""
-        if found := self.target.journal():
+        if found and "wanted" not in found:
+            raise CannotRestore(f"An archive is being brought into {self.target.name}. Nothing was changed.")
+        if found:
             wanted = (self.source.name, self.wish.at, self.wish.is_rehearsal, self.wish.sent_is_unknown)
             begun = (found["from"]["S"], found["wanted"]["S"], found["rehearsal"]["BOOL"], found["unknown"]["BOOL"])
-            if "finished_at" in found:
-                raise CannotRestore(f"{self.target.name} was restored already, at {found['finished_at']['S']}.")
             if wanted != begun:
                 raise CannotRestore(
                     f"Another restore was begun in {self.target.name}: FROM={begun[0]} AT={begun[1]}. Go on with that "
@@ -154,7 +180,8 @@ class Restore:
         for name, restored in made.items():
             self._begin(name, restored, at)
         self._wait_for(made)
-        carrying = Carrying(began_at, self._sent_is_unknown(made["Messages"]), self.wish.is_rehearsal)
+        is_unknown, let_in = self._sent_is_unknown(made["Messages"]), frozenset(let_in_again(self.source))
+        carrying = Carrying(began_at, is_unknown, self.wish.is_rehearsal, let_in=let_in)
         wrong = [name for name in CARRIED if not self._copy(name, made[name], carrying)]
         if wrong:
             self.show(f"NOT AS IT SHOULD BE: {', '.join(wrong)}. Nothing is mailed. Run the same command again.")
@@ -296,6 +323,19 @@ class Restore:
             yield "This was a rehearsal: look at its dashboard, then delete it (docs/backup.md, Rehearse)."
             return
         yield "What is left to do stands in docs/backup.md, from step 4 on: look, invite, move the names, let it send."
+        yield _AGAIN.format(former=self.source.name)
+        if left := self.target.switched_off():
+            yield left
+
+
+_AGAIN = (
+    "RUN THE SAME COMMAND AGAIN right before it sends, and then each day for as long as mailed links lead to {former}: "
+    "it brings the opt-outs, complaints, erasures and answers that have come there since."
+)
+
+
+def _said(journal: Item, name: str) -> str:
+    return str(journal.get(name, {}).get("S", ""))
 
 
 def _is_there(table: Table) -> bool:

@@ -5,7 +5,8 @@ want none, of answers and of what the staff did is carried forward; everything e
 was chosen. And what may have been sent counts as sent: an unsettled mail of which the former table says nothing any
 more, once it was due, is never sent again.
 
-`then` is the row as restored, `live` the same row as the former table has it today; either may be missing.
+`then` is the row as restored, `live` the same row as the former table has it today; either may be missing. Of what
+comes into the former stack later still, the functions in …_since say what is brought to a row as it is `here` by then.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from shared.domain.survey import Reaction
 
 # As shared.storage has them, which can only be imported among a function's variables.
 ERASED, UNCOUNTED = "erased#", "yes"
+STOPS, BROUGHT = ("opted_out", "hold", "deceased"), "brought"
+"""What keeps mail from a patient; and where a patient's row says which of these the former stack has told of."""
 LEFT, WAITING = ("calling", "sent", "unknown", "failed"), ("due", "claimed")
 _ANSWER = ("score", "category", "comment", "version", "first_answered_at", "answered_at", "answers")
 _HAPPENED = ("sent_at", "delivered_at", "review_invited_at")
@@ -34,6 +37,7 @@ class Carrying:
     is_rehearsal: bool = False
     may_have_left: dict[str, Item] = field(default_factory=dict)  # by patient: whose pause begins anew
     unknown: int = 0  # mails that are not sent, since they may have been
+    let_in: frozenset[str] = frozenset()  # references of those who were erased and have been let in again since
 
     def row(self, table: str, then: Item | None, live: Item | None, message: Item | None = None) -> Item | None:
         """What is to be written, if anything; of a survey also by what its message came to."""
@@ -56,15 +60,15 @@ class Carrying:
                 return then
 
     def _patient(self, then: Item | None, live: Item | None) -> Item | None:
-        if _text(then or live, "patient_id").startswith(ERASED):
-            return live or then
-        stops = {name: live[name] for name in ("opted_out", "hold", "deceased") if live and _is_so(live, name)}
+        if (patient_id := _text(then or live, "patient_id")).startswith(ERASED):
+            return live or (None if patient_id.removeprefix(ERASED) in self.let_in else then)
+        stops = _stops(live)
         turns = [names for moment, names in _TURNS.items() if _text(live, moment) > _text(then, moment)]
         taken = {name: live[name] for names in turns for name in names if live and name in live}
         if then is None:  # came later: only what keeps mail away is kept, and the next export brings the rest
             return {"patient_id": live["patient_id"], **stops, **taken} if live and (stops or taken) else None
         asked = self.may_have_left.get(_text(then, "patient_id"))
-        return {**then, **stops, **taken, **(asked or {})}
+        return {**_without(then, BROUGHT), **stops, **taken, **(asked or {})}
 
     def _message(self, then: Item | None, live: Item | None) -> Item | None:
         stood, stands = _text(then, "state"), _text(live, "state")
@@ -172,6 +176,44 @@ def _setting(then: Item | None, live: Item | None) -> Item | None:
 
 def _case(then: Item | None, live: Item | None) -> Item | None:
     return live if _number(live, "version") > _number(then, "version") else then
+
+
+def _stops(live: Item | None) -> Item:
+    """What keeps mail away today, with a note that it was told: who takes it back here later is not overruled."""
+    found = {name: live[name] for name in STOPS if live and _is_so(live, name)}
+    return {**found, BROUGHT: {"SS": sorted(found)}} if found else {}
+
+
+def stops_since(live: Item, here: Item | None) -> Item:
+    """What is to be set of a patient's row: stops that the former stack had not told of before, and that it has now."""
+    told = set(_texts(here or {}, BROUGHT))
+    new = [name for name in STOPS if _is_so(live, name) and name not in told]
+    return {**_only(live, new), BROUGHT: {"SS": sorted({*told, *new})}} if new else {}
+
+
+def suppressed_since(live: Item, here: Item | None) -> Item:
+    """What is to be set of an address's row: that it bounced or complained, if that is not known or is older."""
+    found: Item = {}
+    for flag, moment in (("bounced", "bounced_at"), ("complained", "complained_at")):
+        is_known = here is not None and _is_so(here, flag) and _text(here, moment) >= _text(live, moment)
+        if _is_so(live, flag) and not is_known:
+            found |= _only(live, (flag, moment))
+    return found
+
+
+def answer_since(live: Item, here: Item) -> Item:
+    """What is to be set of a survey's row: an answer that came since, to be counted, and what is still owed to it.
+
+    Nothing if the patient has answered here as well: then this one counts.
+    """
+    known = _number(here, "version")
+    if _number(live, "version") <= known or _list(live, "answers")[:known] != _list(here, "answers"):
+        return {}
+    return _to_be_counted({**_only(live, (*_ANSWER, "pending_reaction")), **_only(here, ("revision",))}, None)
+
+
+def _list(item: Item, name: str) -> list[Item]:
+    return list(item.get(name, {}).get("L", ()))
 
 
 def _text(item: Item | None, name: str) -> str:

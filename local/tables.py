@@ -59,11 +59,40 @@ class Table:
                 keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys")
         return found
 
+    def partition(self, key: str) -> list[Item]:
+        """All items whose first key this is, in the order of the second."""
+        asked = {"ExpressionAttributeNames": {"#key": self.keys[0]}, "ExpressionAttributeValues": {":key": {"S": key}}}
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName=self.name, KeyConditionExpression="#key = :key", ConsistentRead=True, **asked
+        )
+        return [item for page in pages for item in page["Items"]]
+
     def put_new(self, items: Iterable[Item]) -> None:
         """Write the items, many at once; what stands there already stays as it is."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
             for done in [threads.submit(self._put, item) for item in items]:
                 done.result()
+
+    def change(self, key: Item, facts: Item, only_if: str = "", **values: Item) -> bool:
+        """Set attributes of one item, which is made if it is missing.
+
+        False, and nothing is changed, if the condition does not hold or somebody is just writing the item.
+        """
+        try:
+            self.dynamodb.update_item(
+                TableName=self.name,
+                Key=self.key(key),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in facts),
+                ExpressionAttributeNames={f"#{name}": name for name in facts},
+                ExpressionAttributeValues={f":{name}": value for name, value in (facts | values).items()},
+                **({"ConditionExpression": only_if} if only_if else {}),
+            )
+        except (
+            self.dynamodb.exceptions.ConditionalCheckFailedException,
+            self.dynamodb.exceptions.TransactionConflictException,
+        ):
+            return False
+        return True
 
     def _put(self, item: Item) -> None:
         try:

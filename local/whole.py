@@ -53,6 +53,16 @@ class Whole:
         ended = format_instant(now - LAST_RUN)
         return not any("paused_at" in row and row["paused_at"]["S"] <= ended for row in state.values())
 
+    def switched_off(self) -> str:
+        """What is left to do if the switch of sending came along and is off; empty if it is on."""
+        state = self.table("Settings").find([{"scope": {"S": "mail#state"}}])
+        if not any({"paused_at", "stopped_at"} & row.keys() for row in state.values()):
+            return ""
+        return (
+            "LAST OF ALL: sending is switched off there, as it was before, and no deployment changes that. Once it is "
+            f"to send, switch it on in the dashboard of {self.name}: Settings, Sending."
+        )
+
     def must_be_at_rest(self) -> None:
         """CannotRestore unless nothing leaves and nothing runs by itself here."""
         if self.parameter("SendingPaused") != "true" or self.parameter("SchedulesEnabled") != "false":

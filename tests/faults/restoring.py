@@ -4,6 +4,7 @@ No stand-in for DynamoDB keeps a past, so what AWS would restore is what was wri
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,6 +97,29 @@ class Account:
             s3.delete_object(Bucket="intake", Key=item["Key"])
         kept.forget()
 
+    @contextmanager
+    def in_the_former(self) -> Iterator[None]:
+        """Until the end of it, the practice's functions work in the former stack."""
+        self._exchange()
+        yield
+        self._exchange()
+
+    def _exchange(self) -> None:
+        for name in NAMES:
+            rows, former = list(items(name)), list(items(f"Old-{name}"))
+            for place, theirs, ours in ((name, rows, former), (f"Old-{name}", former, rows)):
+                for item in theirs:
+                    self.past.real.delete_item(TableName=place, Key=Table.of(self.past.real, name).key(item))
+                for item in ours:
+                    self.past.real.put_item(TableName=place, Item=item)
+        s3, found = boto3.client("s3"), {bucket: files(bucket) for bucket in ("intake", "old-intake")}
+        for bucket, other in (("intake", "old-intake"), ("old-intake", "intake")):
+            for key in found[bucket]:
+                s3.delete_object(Bucket=bucket, Key=key)
+            for key, body in found[other].items():
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+        kept.forget()
+
     def lose(self, *names: str) -> None:
         """Somebody empties these tables of the former stack."""
         for table in (Table.of(self.past.real, f"Old-{name}") for name in names):
@@ -138,6 +162,13 @@ class Erasing(Deployed):
 def items(name: str) -> Iterator[Any]:
     """A table as it is."""
     yield from boto3.client("dynamodb").scan(TableName=name)["Items"]
+
+
+def files(bucket: str) -> dict[str, bytes]:
+    """What lies in a bucket."""
+    s3 = boto3.client("s3")
+    listed = s3.list_objects_v2(Bucket=bucket).get("Contents", ())
+    return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
 
 
 def make_table(like: str, name: str) -> None:

@@ -8,15 +8,18 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.erase_patient.handler import handler as erase_patient
 from functions.serve_dashboard import user_pool
 from local import tables
-from local.tables import NAMES, Table
+from local.carried import answer_since
+from local.tables import NAMES, Item, Table, as_text
 from local.whole import CannotRestore
 from shared.domain.clock import format_instant
 from shared.domain.patient import Patient
 from shared.domain.survey import Survey
-from shared.storage import messages, patients, surveys
+from shared.storage import erasures, messages, patients, surveys
 from tests.builders import a_message, a_patient, a_survey
+from tests.fakes import FakeContext
 from tests.faults.invariants import hold, i1
 from tests.faults.practice import COMMENT, InOneThread, Killed, Practice, aws_error, refusing
 from tests.faults.restoring import AT_REST, KEY, Account, items
@@ -178,6 +181,162 @@ def test_what_was_copied_is_not_copied_again_over_what_has_been_done_since(pract
     assert account.restore(at)  # whoever was erased is gone by now, and not missed
 
 
+def restored(practice: Practice, account: Account, people: int = 7) -> datetime:
+    """Surveys that were mailed, and a restore that is done; the moment that was restored."""
+    for number in range(people):
+        practice.asked(number)
+    practice.send()
+    at = account.past.keep()
+    account.move()
+    assert account.restore(at)
+    return at
+
+
+def test_what_comes_into_the_former_stack_after_a_restore_is_brought_by_the_same_command(practice, account):
+    at = restored(practice, account)
+    with account.in_the_former():
+        practice.opt_out(practice.mail(survey(0)))
+        practice.complains(practice.mail(survey(1)))
+        practice.answer(practice.mail(survey(2)), 2, COMMENT)
+        practice.alert()
+        practice.answer(practice.mail(survey(3)), 1)  # nobody has been alerted yet
+        practice.erases("p4")
+        practice.hold("p5")
+    assert account.restore(at)
+    assert [line for line in account.said if line.startswith("  ")][-6:] == [
+        "  3 patients who want no mail, are on hold or have died",
+        "  1 addresses that bounced or complained",
+        "  1 patients who were erased",
+        "  5 entries of who did what",
+        "  1 cases",
+        "  2 answers",
+    ]
+    go_on(practice)
+    reminded = [mail.survey_id for mail in practice.mails if mail.kind == "reminder"]
+    assert reminded == [survey(6)]
+    told = [mail.survey_id for mail in practice.mails if mail.kind == "staff"]
+    assert [told.count(survey(number)) for number in (2, 3)] == [1, 1]
+    assert [item["survey_id"]["S"] for item in items("Cases")] == [survey(2), survey(3)]
+    assert (asked(2).score, asked(3).score, surveys.get(survey(4))) == (2, 1, None)
+    assert sum(int(item.get("s2", {}).get("N", 0)) for item in items("Scores") if item["scope"]["S"] == "practice") == 1
+    hold(practice.evidence())
+
+
+def test_what_is_brought_once_more_takes_nothing_back(practice, account):
+    practice.asked(7)
+    practice.opts_out("p7")
+    at = restored(practice, account)
+    with account.in_the_former():
+        practice.opt_out(practice.mail(survey(0)))
+        practice.hold("p1")
+        practice.erases("p2")
+        practice.answer(practice.mail(survey(3)), 3)
+    practice.later(hours=1)
+    practice.answer(practice.mail(survey(3)), 9)  # in the restored stack
+    assert account.restore(at)
+    for patient_id in ("p0", "p7"):
+        patients.opt_in(patient_id)
+    patients.hold("p1", on=False)
+    before = stands()
+    assert account.restore(at)
+    assert stands() == before
+    assert (asked(3).score, asked(3).version) == (9, 1)
+
+
+def stands() -> dict[str, list[str]]:
+    """Everything but the notes of restores."""
+    return {name: sorted(as_text(item) for item in items(name) if "finished_at" not in item) for name in NAMES}
+
+
+def test_who_was_erased_or_let_in_here_stays_so_whatever_comes_from_there(practice, account):
+    at = restored(practice, account)
+    with account.in_the_former():
+        practice.erases("p0")
+        practice.answer(practice.mail(survey(1)), 2)
+        practice.alert()
+        practice.opt_out(practice.mail(survey(1)))
+    assert account.restore(at)
+    forget("p0", practice)
+    patients.put_record(a_patient("p0"), None)
+    practice.erases("p1")
+    assert account.restore(at)
+    assert person("p0")
+    assert patients.get_exactly("p1") is None
+    assert not any(item.get("patient_id") == {"S": "p1"} for name in NAMES for item in items(name))
+
+
+def forget(patient_id: str, practice: Practice) -> None:
+    """Let somebody in again, as `make patient RETURNS=yes` does."""
+    practice.later(hours=1)
+    erase_patient({"time": format_instant(practice.clock)}, FakeContext(seconds_left=900), now=lambda: practice.clock)
+    erasure = erasures.lift(patient_id, "olive", practice.clock)
+    assert erasure
+    boto3.client("s3").delete_object(Bucket="intake", Key=f"erased/{erasure.reference}")
+
+
+def test_who_was_merged_meanwhile_is_stopped_as_whoever_they_are_now(practice, account):
+    at = restored(practice, account)
+    with account.in_the_former():
+        practice.opt_out(practice.mail(survey(0)))
+        merge("p1", "p2")
+        practice.opts_out("p2")
+    merge("p0", "p3")
+    assert account.restore(at)
+    assert all(person(patient_id).opted_out for patient_id in ("p1", "p2", "p3"))
+
+
+def merge(retired: str, survivor: str) -> None:
+    assert patients.merge(person(retired), person(survivor))
+
+
+def test_an_answer_changed_there_is_brought_and_a_survey_just_being_changed_here_waits(practice, account, monkeypatch):
+    at = restored(practice, account)
+    with account.in_the_former():
+        practice.answer(practice.mail(survey(0)), 9)
+    assert account.restore(at)
+    with account.in_the_former():
+        practice.later(hours=1)
+        practice.answer(practice.mail(survey(0)), 2, COMMENT)
+    with monkeypatch.context() as busy:
+        busy.setattr("local.since.answer_since", meanwhile)
+        assert not account.restore(at)
+    assert asked(0).score == 9
+    assert account.restore(at)
+    assert (asked(0).score, asked(0).version) == (2, 2)
+
+
+def meanwhile(live: Item, here: Item) -> Item:
+    """The survey's mail is told to have arrived right after it was read."""
+    facts = answer_since(live, here)
+    if facts:
+        surveys.mark_delivered(here["survey_id"]["S"], asked(0).due_at)
+    return facts
+
+
+def test_who_was_erased_before_and_let_in_again_since_is_not_kept_out(practice, account):
+    practice.asked(0)
+    practice.asked(1)
+    practice.erases("p0")
+    practice.erases("p1")
+    at = account.past.keep()
+    forget("p0", practice)
+    account.move()
+    assert account.restore(at)
+    assert erasures.erased_among(["p0", "p1"]) == {erasures.reference("p1")}
+
+
+def test_the_last_words_say_when_to_run_it_again_and_that_sending_is_to_be_switched_on(practice, account):
+    practice.asked(0)
+    at = account.past.keep()
+    account.move()
+    assert account.restore(at)
+    assert account.said[-1].startswith("RUN THE SAME COMMAND AGAIN right before it sends")
+    state = {"scope": {"S": "mail#state"}, "paused_at": {"S": format_instant(practice.clock)}}
+    account.past.real.put_item(TableName="Settings", Item=state)
+    assert account.restore(at)
+    assert "switch it on in the dashboard of new: Settings, Sending" in account.said[-1]
+
+
 def journal() -> dict[str, object]:
     return next(item for item in items("Settings") if item["scope"]["S"] == "restore")
 
@@ -279,11 +438,19 @@ class TestRefuses:
         with pytest.raises(CannotRestore, match="Another restore was begun"):
             account.restore(at - timedelta(hours=1))
 
-    def test_a_second_time(self, practice, account):
+    def test_to_bring_anything_from_a_stack_that_sends_or_into_what_was_filled_otherwise(self, practice, account):
         at = quiet(practice, account)
         account.restore(at)
-        with pytest.raises(CannotRestore, match="was restored already"):
-            account.restore(at)
+        with pytest.raises(CannotRestore, match="still sends"):
+            account.restore(at, paused="false")
+        with pytest.raises(CannotRestore, match="was filled already"):
+            account.restore(at - timedelta(hours=1))
+
+    def test_to_bring_anything_into_a_rehearsal(self, practice, account):
+        at = quiet(practice, account)
+        account.restore(at, is_rehearsal=True)
+        with pytest.raises(CannotRestore, match="was a rehearsal"):
+            account.restore(at, is_rehearsal=True)
 
     def test_a_moment_of_which_nothing_is_kept(self, practice, account):
         at = quiet(practice, account)

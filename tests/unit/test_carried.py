@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local import carried
-from local.carried import Carrying
+from local.carried import Carrying, answer_since, stops_since, suppressed_since
 from shared.storage import erasures, surveys
 
 NOW, BEFORE, LATER = "2026-03-04T12:00:00Z", "2026-03-03T12:00:00Z", "2026-03-05T12:00:00Z"
@@ -90,7 +90,51 @@ def patient(then: Any, live: Any) -> Any:
 @pytest.mark.parametrize("stop", ["opted_out", "hold", "deceased"])
 def test_what_stops_mail_to_a_patient_holds_from_either_side(stop):
     free, stopped = item(patient_id="p1", **{stop: False}), item(patient_id="p1", **{stop: True})
-    assert patient(free, stopped) == patient(stopped, free) == patient(stopped, None) == stopped
+    assert patient(free, stopped) == {**stopped, **item(brought={stop})}
+    assert patient(stopped, free) == patient(stopped, None) == stopped
+
+
+def test_a_stop_is_told_once_so_that_whom_the_staff_let_off_again_stays_so():
+    stopped, free = item(patient_id="p1", opted_out=True), item(patient_id="p1", opted_out=False)
+    assert stops_since(stopped, free) == item(opted_out=True, brought={"opted_out"})
+    assert stops_since(stopped, {**free, **item(brought={"opted_out"})}) == {}
+    assert stops_since(free, stopped) == {}
+    on_hold = {**stopped, **item(hold=True)}
+    assert stops_since(on_hold, item(brought={"opted_out"})) == item(hold=True, brought={"hold", "opted_out"})
+
+
+def test_what_a_stack_was_told_when_it_was_restored_itself_does_not_count_for_the_next():
+    assert patient(item(patient_id="p1", brought={"hold"}), None) == item(patient_id="p1")
+
+
+def test_who_was_let_in_again_since_is_kept_out_no_longer_unless_erased_once_more():
+    mark = item(patient_id="erased#r", why="patient")
+    carrying = Carrying(NOW, let_in=frozenset({"r"}))
+    assert carrying.row("Patients", mark, None) is None
+    assert carrying.row("Patients", mark, mark) == mark
+
+
+def test_an_address_is_told_of_only_if_it_is_not_known_or_was_known_earlier():
+    def bad(moment: str) -> Any:
+        return item(address_key="k", bounced=True, bounced_at=moment)
+
+    assert suppressed_since(bad(NOW), None) == item(bounced=True, bounced_at=NOW)
+    assert suppressed_since(bad(NOW), bad(BEFORE)) == item(bounced=True, bounced_at=NOW)
+    assert suppressed_since(bad(NOW), bad(NOW)) == suppressed_since(bad(NOW), bad(LATER)) == {}
+    assert suppressed_since(item(address_key="k"), None) == {}
+
+
+def test_an_answer_is_brought_to_be_counted_and_never_over_one_that_was_given_here():
+    here = item(survey_id="s1", sent_at=BEFORE, revision=2)
+    brought = answer_since(FIRST, here)
+    assert {name for name in FIRST if FIRST[name] == brought.get(name)} == {
+        *("score", "version", "answers", "pending_reaction")
+    }
+    assert brought | item(uncounted="yes", revision=3) == brought
+    changed = {**FIRST, **item(score=9, version=2, answers=[1, 2])}
+    assert answer_since(changed, FIRST)["score"] == {"N": "9"}
+    assert answer_since(changed, {**FIRST, **item(answers=[7])}) == {}
+    assert answer_since(FIRST, FIRST) == answer_since(FIRST, changed) == {}
 
 
 def test_a_correction_made_since_is_not_taken_and_a_pause_is():
@@ -103,7 +147,7 @@ def test_a_correction_made_since_is_not_taken_and_a_pause_is():
 def test_of_a_patient_who_came_since_only_what_stops_mail_is_kept():
     assert patient(None, item(patient_id="p2", first_name="Ada")) is None
     assert patient(None, item(patient_id="p2", first_name="Ada", opted_out=True)) == item(
-        patient_id="p2", opted_out=True
+        patient_id="p2", opted_out=True, brought={"opted_out"}
     )
 
 
