@@ -66,9 +66,11 @@ def bars(named: Sequence[tuple[str, float]], unit: str, path: Path, *, log: bool
         axes.bar_label(drawn, labels=labels, color=INK, padding=4)
         if log:
             axes.set_xscale("log")
-            axes.set_xlim(min(values) / 3, max(values) * 20)
-            axes.xaxis.set_major_locator(LogLocator(numticks=6))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.set_xlim(min(values) / 3, max(values) * 2000)
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_major_formatter(
+                FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:,.0f} M")
+            )
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, max(values) * 1.12)

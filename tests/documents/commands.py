@@ -162,9 +162,12 @@ def of_aws(words: list[str]) -> None:
         if operation not in ("cp", "ls", "rm", "sync") or not any(word.startswith("s3://") for word in plain):
             raise NotUnderstood(f"aws s3 {operation} {plain}")
         return
+    service = "s3" if service == "s3api" else service
     if service not in botocore.session.get_session().get_available_services():
         raise NotUnderstood(f"AWS has no service {service}")
     model = _model(service)
+    if operation == "wait":
+        operation = _waited_for(service, plain)
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     if operation not in operations:
         raise NotUnderstood(f"{service} has no {operation}")
@@ -184,6 +187,15 @@ def of_aws(words: list[str]) -> None:
     given = {name.removeprefix("no-") for name in options} | set(options)
     if missing := {xform_name(name, "-") for name in (shape.required_members if shape else ())} - given:
         raise NotUnderstood(f"{service} {operation} needs {missing}")
+
+
+def _waited_for(service: str, plain: list[str]) -> str:
+    """The operation that is asked until what is waited for has come."""
+    waiters = botocore.session.get_session().get_waiter_model(service)
+    named = {xform_name(name, "-"): name for name in waiters.waiter_names}
+    if len(plain) != 1 or plain[0] not in named:
+        raise NotUnderstood(f"{service} cannot wait for {plain}")
+    return str(xform_name(waiters.get_waiter(named[plain[0]]).operation, "-"))
 
 
 @cache

@@ -7,6 +7,7 @@ import ast
 import io
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,8 @@ BLOCKS = [block for document in DOCUMENTS for block in document.blocks()]
 SHELL = [block for block in BLOCKS if not block.language]
 QUOTED = sorted({quoted for document in DOCUMENTS for quoted in document.quoted()})
 OF_A_PROGRAM = re.compile(r"(make|aws|sam|python3?) [a-z-]")
-# Blocks whose whole text is somebody else's language; each is a request to a server that is not ours.
-NOT_OURS = {"http"}
+# Blocks whose whole text is somebody else's language: a request to a server that is not ours, and Windows'.
+NOT_OURS = {"http", "powershell"}
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
@@ -62,6 +63,8 @@ def test_every_verb_of_make_is_told_of_in_some_document() -> None:
         "aws sesv2 put-account-details --mail-type SPAM --website-url https://x.example",
         "aws logs put-retention-policy --log-group-name x --retention-in-days ninety",
         "aws s3 cp visits.csv incoming/",
+        "aws s3api wait object-exist --bucket x --key y",
+        "aws s3api wait object-exists --bucket x",
         "sam deploy --guidance",
         "sam deploy --config-env trail",
         "sam deploy --parameter-overrides IntakeWriter=admin",
@@ -77,7 +80,8 @@ def test_a_command_that_would_fail_is_noticed(wrong: str) -> None:
 
 
 def test_everything_taken_on_trust_is_in_use_and_has_its_reason() -> None:
-    first = {words[0] for block in SHELL for words in commands.commands(block.text)} | {
+    typed = (block.text for block in BLOCKS if block.language in ("", "cron"))
+    first = {words[0] for text in typed for words in commands.commands(text)} | {
         quoted.split()[0] for quoted in QUOTED if quoted.strip()
     }
     assert set(TAKEN_ON_TRUST) <= first
@@ -91,6 +95,7 @@ def test_data_in_a_block_can_be_read_as_what_it_says_it_is(block: Block) -> None
         "csv": as_rows,
         "python": ast.parse,
         "diff": as_change,
+        "cron": as_table_of_cron,
     }
     if block.language not in NOT_OURS:
         readers[block.language](block.text)
@@ -108,6 +113,19 @@ def as_change(text: str) -> None:
     for line in text.partition("@@")[2].splitlines()[1:]:
         if not line.startswith(("+", "@@")):
             present = present[present.index(line[1:]) + 1 :]
+
+
+def as_table_of_cron(text: str) -> None:
+    """A line runs as cron runs it: with next to nothing in the environment, and only up to the first bare %."""
+    for line in text.splitlines():
+        *times, command = line.split(maxsplit=5)
+        assert all(re.fullmatch(r"\*|\d+", each) for each in times)
+        command = re.sub(r"(?<!\\)%.*", "", command).replace("\\%", "%")
+        for words in commands.commands(command):
+            judge([words[0].rpartition("/")[2], *words[1:]])
+        typed = f"echo {command.partition(' ')[2]}"
+        done = subprocess.run(["sh", "-uc", typed], env={}, capture_output=True, text=True, check=True)
+        assert re.search(r" s3://[\w-]+/incoming/\d{4}-\d\d-\d\d/ ", done.stdout), done.stdout
 
 
 def as_rows(text: str) -> None:
