@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.domain.sending_health import SendingState, is_silent
-from shared.domain.settings import Practice
+from shared.domain.settings import Clinic, Practice
 from shared.health.facts import ConfigurationSet, Identity, MailAccount, Owner, Recipients
 from shared.health.findings import Check, Said, attention, broken, day_of, ok, unknown
 
@@ -199,18 +199,31 @@ def suppressed_staff(found: dict[str, str]) -> Iterator[Said]:
         )
 
 
-def sending(state: SendingState, practice: Practice, sent_today: int, now: datetime, is_local: bool) -> Iterator[Said]:
+def sending(
+    state: SendingState,
+    practice: Practice,
+    clinics: tuple[Clinic, ...],
+    sent_today: int,
+    now: datetime,
+    is_local: bool,
+) -> Iterator[Said]:
     """Whether anything keeps mail from patients at present."""
     found = list(_troubles(state, practice, sent_today, now, is_local))
-    yield from found or [ok(f"Nothing holds mail to patients back. {sent_today:,} left today. {_hours(practice, now)}")]
+    yield from found or [ok(f"Nothing holds mail to patients back. {sent_today:,} left today. {_hours(clinics, now)}")]
 
 
-def _hours(practice: Practice, now: datetime) -> str:
-    local = now.astimezone(practice.zone)
-    if practice.window.is_open(local):
-        return "It is within the practice's sending hours."
-    opens = practice.window.next_opening(local)
-    return f"What is due waits for the sending hours: {opens:%A} at {opens:%H:%M}, by the practice's clock."
+def _hours(clinics: tuple[Clinic, ...], now: datetime) -> str:
+    """Where mail may leave now, else where and when it next does, by the clock of that clinic."""
+    sending = [each for each in clinics if each.window.is_open(now.astimezone(each.zone))]
+    if len(sending) == len(clinics):
+        return "It is within the sending hours."
+    if sending:
+        return f"It is within the sending hours of {len(sending)} of {len(clinics)} clinics."
+    opens, name = min((each.window.next_opening(now.astimezone(each.zone)), each.name) for each in clinics)
+    at = f"{opens:%A} at {opens:%H:%M}"
+    if len({(each.window, each.zone) for each in clinics}) == 1:
+        return f"What is due waits for the sending hours: {at}."
+    return f"What is due waits for the sending hours: {name} is the first, {at} by its clock."
 
 
 def _troubles(
@@ -348,7 +361,7 @@ CHECKS = (
     Check(
         LEAVES,
         "Sending",
-        ("sending", "practice", "sent_today", "now", "is_local"),
+        ("sending", "practice", "clinics", "sent_today", "now", "is_local"),
         "Patients may get no mail.",
         sending,
     ),

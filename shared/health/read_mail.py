@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from shared.config import BadSetting
 from shared.domain.delivery import staff_key
 from shared.domain.sending_health import SendingState
-from shared.domain.settings import Practice
+from shared.domain.settings import Clinic, Practice, clinic_of
 from shared.health import facts
 from shared.health.findings import Gone
 from shared.health.place import Place, known
@@ -117,6 +117,13 @@ def choices(place: Place) -> str:
 def sending(place: Place) -> SendingState:
     """What is known of sending to patients."""
     return sending_health.state()
+
+
+def clinics(place: Place) -> tuple[Clinic, ...]:
+    """Every clinic that ever mails patients, as it works; the practice where none is known."""
+    practice = settings.practice()
+    known = tuple(clinic_of(each, practice) for each in settings.clinics())
+    return tuple(each for each in known if each.window.ever_opens) or (practice.clinic(""),)
 
 
 def sent_today(place: Place) -> int:

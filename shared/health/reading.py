@@ -11,6 +11,7 @@ BY_THE_DASHBOARD: Mapping[str, Reader] = {
     "configuration": read_mail.configuration,
     "suppressed_staff": read_mail.suppressed_staff,
     "practice": read_mail.practice,
+    "clinics": read_mail.clinics,
     "settings": read_mail.choices,
     "sending": read_mail.sending,
     "sent_today": read_mail.sent_today,

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -58,6 +59,7 @@ WELL: dict[str, Any] = {
     "is_local": False,
     "account": ACCOUNT,
     "practice": PRACTICE,
+    "clinics": (PRACTICE.clinic("north"), PRACTICE.clinic("south")),
     "identities": (DOMAIN,),
     "configuration": SET,
     "sending": SendingState(),
@@ -318,9 +320,27 @@ def test_a_dmarc_record_is_read_however_it_is_spaced(record):
 
 def test_outside_the_sending_hours_it_says_when_mail_leaves_again():
     [said] = [each for each in found(now=datetime(2026, 3, 7, 2, tzinfo=UTC)) if each.check == "Sending"]
-    assert "waits for the sending hours: Saturday at 08:00" in said.says
+    assert "waits for the sending hours: Saturday at 08:00." in said.says
     [said] = [each for each in found() if each.check == "Sending"]
-    assert "within the practice's sending hours" in said.says
+    assert "It is within the sending hours." in said.says
+
+
+@pytest.mark.parametrize(
+    ("hour", "words"),
+    [
+        (8, "What is due waits for the sending hours: Hilo is the first, Tuesday at 01:00 by its clock."),
+        (12, "It is within the sending hours of 1 of 2 clinics."),  # the practice's own are still to come
+        (18, "It is within the sending hours."),
+        (3, "It is within the sending hours of 1 of 2 clinics."),  # the practice's own are over
+    ],
+)
+def test_the_sending_hours_are_those_of_the_clinics_each_by_its_own_clock(hour, words):
+    window = replace(PRACTICE.window, start=time(1))
+    hilo = replace(PRACTICE.clinic("hilo"), name="Hilo", zone=ZoneInfo("Pacific/Honolulu"), window=window)
+    clinics = (PRACTICE.clinic("albany"), hilo)
+    findings = found(clinics=clinics, now=datetime(2026, 3, 3, hour, tzinfo=UTC))
+    [said] = [each for each in findings if each.check == "Sending"]
+    assert said.says.endswith(f"left today. {words}")
 
 
 def test_several_things_that_hold_mail_back_are_all_said():
