@@ -1,7 +1,7 @@
 """Whether the practice's mail to patients fares well enough to go on, and whether any news of it comes in.
 
 Amazon SES reviews an account at 5 % bounces or 0.1 % complaints and may then pause it, alerts to the staff included.
-Careloop stops by itself well before that, once the mails are many enough to tell; a small practice may be reviewed first.
+Careloop stops by itself well before that, once the mails are many enough to tell; with few, SES may be first.
 """
 
 from collections.abc import Mapping
