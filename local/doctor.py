@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.build import release, source_version
 from local.deployed import on_this_machine
 from local.stack import STATE, Stack, StackFailed, read_stack
+from local.template import events, functions, load_template
 from shared.config import BadSetting
 from shared.health.findings import Finding, State, exit_code, gravest_first, summary
 
@@ -86,7 +87,17 @@ def examine(seen: Seen, now: datetime, show: Callable[[int, int], object] = lamb
     )
     found = place.gather(reading.by_the_command(looked_at), looked_at, show=show)
     found["version_here"] = f"{release()}+{source_version()}"
+    found["times_here"] = times_here()
     return checks.diagnose(found)
+
+
+def times_here() -> dict[str, str]:
+    """When each schedule should come, by this folder's template."""
+    return {
+        f"{function}{name}": schedule["ScheduleExpression"]
+        for function, properties in functions(load_template()).items()
+        for name, schedule in events(properties, "ScheduleV2").items()
+    }
 
 
 def _enter(seen: Seen, names: dict[str, str]) -> None:
@@ -97,12 +108,12 @@ def _enter(seen: Seen, names: dict[str, str]) -> None:
     if seen.is_local:
         os.environ.pop("AWS_PROFILE", None)
     os.environ.update({"AWS_REGION": seen.region, "AWS_DEFAULT_REGION": seen.region, **seen.access})
-    functions, variables = seen.clients("lambda"), dict[str, str]()
+    lambdas, variables = seen.clients("lambda"), dict[str, str]()
     there = False
     for name in sorted((name for name in names if name.endswith("Function")), key=lambda name: (name != MAILS, name)):
         try:
-            told = functions.get_function_configuration(FunctionName=names[name])
-        except functions.exceptions.ResourceNotFoundException:
+            told = lambdas.get_function_configuration(FunctionName=names[name])
+        except lambdas.exceptions.ResourceNotFoundException:
             continue  # a finding of its own, later
         there = True
         variables = {**told.get("Environment", {}).get("Variables", {}), **variables}

@@ -1,9 +1,9 @@
 """Every check there is, in the order in which people read them."""
 
-from shared.health import keeping, mail, running
+from shared.health import keeping, mail, running, wiring
 from shared.health.findings import Check, Facts, Finding
 
-CHECKS: tuple[Check, ...] = (*mail.CHECKS, *running.CHECKS, *keeping.CHECKS)
+CHECKS: tuple[Check, ...] = (*mail.CHECKS, *running.CHECKS, *wiring.CHECKS, *keeping.CHECKS)
 
 
 def diagnose(facts: Facts) -> list[Finding]:

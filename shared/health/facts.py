@@ -63,6 +63,8 @@ class Schedule:
     is_on: bool | None
     every: timedelta
     changed_at: datetime | None
+    expression: str = ""
+    leads: bool = True  # to its function
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Mapping:
     function: str
     state: str
     last_result: str
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,31 @@ class Halted:
     why: str
     is_gone: bool = False
     is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uninvited:
+    """A function that the service may not start which should."""
+
+    function: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What hands on what SES tells of mails: whether it is on, leads to its function, and lets all of it through."""
+
+    is_on: bool
+    leads: bool
+    lets_through: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How uploaded files are guarded; `only_tls` is None where nobody can tell."""
+
+    is_private: bool
+    only_tls: bool | None
 
 
 @dataclass(frozen=True, slots=True)

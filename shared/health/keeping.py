@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shared.health.facts import Log, Table
+from shared.health.facts import Bucket, Log, Table
 from shared.health.findings import REPAIR, RESTORE, Check, Said, attention, broken, ok
 
 SAFE = "Data is safe"
@@ -51,6 +51,26 @@ def versions(status: str) -> Iterator[Said]:
             "A file that is overwritten before it was read is lost.",
             "Whoever looks after AWS opens the bucket in Amazon S3, Properties, and enables versioning.",
         )
+
+
+def bucket(found: Bucket) -> Iterator[Said]:
+    """Whether uploaded files, which name patients, stay with the practice."""
+    if not found.is_private:
+        yield broken(
+            "Nothing keeps the bucket of uploaded files from being opened to the public.",
+            "One slip in the console, and anybody can read patients' names and visits.",
+            "At once: whoever looks after AWS opens the bucket in Amazon S3, Permissions, Block public access, and "
+            "switches all four on; AWS CloudTrail tells who switched them off.",
+        )
+    if found.only_tls is False:
+        yield attention(
+            "The bucket of uploaded files takes and gives files over connections that are not encrypted.",
+            "A sender that is set up wrongly sends patients' names in the clear, and nothing refuses it.",
+            "Whoever looks after AWS opens the bucket in Amazon S3, Permissions, Bucket policy, and enters the "
+            "statement OnlyOverTls of IntakeBucketPolicy in infra/template.yaml.",
+        )
+    if found.is_private and found.only_tls is not False:
+        yield ok("The bucket of uploaded files cannot be opened to the public by a slip.")
 
 
 def key(state: str) -> Iterator[Said]:
@@ -118,6 +138,7 @@ CHECKS = (
     Check(SAFE, "Backups", ("tables",), "What is deleted by mistake may be lost.", backups),
     Check(SAFE, "Protection from deletion", ("tables",), "One slip may remove a table.", protection),
     Check(SAFE, "Earlier versions of files", ("versioning",), "An overwritten file may be lost.", versions),
+    Check(SAFE, "Guard of files", ("bucket",), "Patients' names may be open to others.", bucket),
     Check(SAFE, "Key of the data", ("key",), "Nothing may be readable.", key),
     Check(SAFE, "Hash key", ("secret",), "Patients may be asked again about the same visits.", secret),
     Check(SAFE, "Logs", ("logs",), "Logs may be kept for ever, or be gone.", logs),

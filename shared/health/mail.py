@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain.sending_health import SendingState, is_silent
 from shared.domain.settings import Clinic, Practice
-from shared.health.facts import ConfigurationSet, Identity, MailAccount, Owner, Recipients
+from shared.health.facts import ConfigurationSet, Identity, MailAccount, Owner, Recipients, Rule
 from shared.health.findings import Check, Said, attention, broken, day_of, ok, unknown
 
 LEAVES, ARRIVES, PEOPLE = "Mail leaves", "Mail arrives", "People"
@@ -159,10 +159,17 @@ def events(configuration: ConfigurationSet) -> Iterator[Said]:
         yield ok("Mail leaves under the configuration set, and Amazon SES tells what becomes of it.")
 
 
-def rule(is_on: bool) -> Iterator[Said]:
+def rule(found: Rule) -> Iterator[Said]:
     """Whether what SES tells comes in."""
-    if is_on:
+    if found.is_on and found.leads and found.lets_through:
         yield ok("What Amazon SES tells of mails is handed on to Careloop.")
+    elif found.is_on and found.leads:
+        yield broken(
+            "The rule that hands on what Amazon SES tells of mails has another event pattern than it should.",
+            "Bounces or complaints may go unnoticed.",
+            "Whoever looks after AWS opens the rules of Amazon EventBridge (default bus), MailEventsRule, Edit, Event "
+            "pattern, and sets the one of infra/template.yaml with the name of the configuration set in it.",
+        )
     else:
         yield broken(
             "The rule that hands on what Amazon SES tells of mails is switched off, or leads nowhere.",

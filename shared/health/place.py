@@ -16,6 +16,7 @@ _REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "Unau
 _GONE = {
     *("NotFound", "NotFoundException", "ResourceNotFoundException", "TableNotFoundException", "NoSuchBucket", "404"),
     *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    *("NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration"),
 }
 _NOT_EMULATED = ("Unknown SES", "Unknown operation", "Unsupported operation", "Unknown action")
 

@@ -1,5 +1,7 @@
 """Reads how what the practice knows is kept."""
 
+import json
+
 from shared.health import facts
 from shared.health.findings import Gone
 from shared.health.place import Place, known
@@ -32,6 +34,20 @@ def _table(place: Place, logical: str, name: str) -> facts.Table:
 def versioning(place: Place) -> str:
     """Whether the intake bucket keeps earlier versions."""
     return str(place.client("s3").get_bucket_versioning(Bucket=place.name("IntakeBucket")).get("Status", ""))
+
+
+def bucket(place: Place) -> facts.Bucket:
+    """Whether the intake bucket can be opened to the public, and takes what comes in plain."""
+    name = place.name("IntakeBucket")
+    blocked = known(place, "s3", "get_public_access_block", Bucket=name) or {}
+    switches = blocked.get("PublicAccessBlockConfiguration", {})
+    policy = known(place, "s3", "get_bucket_policy", Bucket=name)
+    only_tls = policy is not None and any(
+        each["Effect"] == "Deny" and "aws:SecureTransport" in json.dumps(each.get("Condition", {}))
+        for each in json.loads(policy["Policy"])["Statement"]
+    )
+    # The stand-in for AWS attaches no policy to a bucket.
+    return facts.Bucket(len(switches) == 4 and all(switches.values()), None if place.is_local else only_tls)
 
 
 def key(place: Place) -> str:

@@ -3,7 +3,9 @@
 Whoever imports this has the environment of a function of the stack: the tables' names and the practice's choices.
 """
 
+import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.config import BadSetting
 from shared.domain.delivery import staff_key
@@ -69,15 +71,36 @@ def configuration(place: Place) -> facts.ConfigurationSet | Gone:
     )
 
 
-def rule(place: Place) -> bool | Gone:
-    """Whether the rule for what becomes of mails is on and leads to the function."""
+PATTERN = {
+    "source": ["aws.ses", "careloop.rehearsal"],
+    "detail": {
+        "eventType": ["Send", "Delivery", "DeliveryDelay", "Bounce", "Complaint", "Reject", "Rendering Failure"],
+        "mail": {"tags": {"ses:configuration-set": ["the stack's"]}},
+    },
+}
+"""Which of all events the rule hands on."""
+
+
+def rule(place: Place) -> facts.Rule | Gone:
+    """How the rule stands for what becomes of mails."""
     name = place.name("MailEventsRule").rpartition("/")[2]
     told = known(place, "events", "describe_rule", Name=name)
     if told is None:
         return Gone("The rule that hands on what Amazon SES tells of mails")
     targets = place.client("events").list_targets_by_rule(Rule=name)["Targets"]
     function = place.name("TrackDeliveryFunction")
-    return told["State"].startswith("ENABLED") and any(each["Arn"].endswith(f":{function}") for each in targets)
+    pattern = told.get("EventPattern", "{}").replace(place.name("MailEvents"), "the stack's")
+    return facts.Rule(
+        is_on=told["State"].startswith("ENABLED"),
+        leads=any(each["Arn"].endswith(f":{function}") for each in targets),
+        lets_through=_without_order(json.loads(pattern)) == _without_order(PATTERN),
+    )
+
+
+def _without_order(pattern: Any) -> Any:
+    if isinstance(pattern, dict):
+        return {name: _without_order(inner) for name, inner in pattern.items()}
+    return sorted(map(str, pattern)) if isinstance(pattern, list) else pattern
 
 
 def dmarc(place: Place) -> tuple[str, ...]:

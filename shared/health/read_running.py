@@ -32,7 +32,13 @@ def _schedule(place: Place, logical: str, name: str) -> facts.Schedule:
     if told is None:
         return facts.Schedule(own, function, None, timedelta(days=1), None)
     return facts.Schedule(
-        own, function, told["State"] == "ENABLED", every(told["ScheduleExpression"]), told.get("LastModificationDate")
+        name=own,
+        function=function,
+        is_on=told["State"] == "ENABLED",
+        every=every(told["ScheduleExpression"]),
+        changed_at=told.get("LastModificationDate"),
+        expression=told["ScheduleExpression"],
+        leads=function in place.parts and told["Target"]["Arn"].endswith(f":{place.name(function)}"),
     )
 
 
@@ -157,7 +163,12 @@ def _mapping(place: Place, logical: str, name: str) -> facts.Mapping:
     told = known(place, "lambda", "get_event_source_mapping", UUID=name)
     if told is None:
         return facts.Mapping(_function_of(place, logical), "", "")
-    return facts.Mapping(_function_of(place, logical), told["State"], told.get("LastProcessingResult") or "")
+    return facts.Mapping(
+        _function_of(place, logical),
+        told["State"],
+        told.get("LastProcessingResult") or "",
+        told.get("EventSourceArn", ""),
+    )
 
 
 def queue(place: Place) -> facts.Queue | Gone:

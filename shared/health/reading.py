@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.health import read_keeping, read_mail, read_running
+from shared.health import read_keeping, read_mail, read_running, read_wiring
 from shared.health.place import Place, Reader
 
 BY_THE_DASHBOARD: Mapping[str, Reader] = {
@@ -40,6 +40,8 @@ def by_the_command(place: Place) -> Mapping[str, Reader]:
         "environments": read_running.environments,
         "parameters": read_running.parameters,
         "mappings": read_running.mappings,
+        "uninvited": read_wiring.uninvited,
+        "stream": read_wiring.stream,
         "queue": read_running.queue_with_age,
         "triggers": read_running.triggers,
         "topic": read_running.topic,
@@ -48,6 +50,7 @@ def by_the_command(place: Place) -> Mapping[str, Reader]:
         "staff_page": read_running.staff_page,
         "version": read_running.version,
         "versioning": read_keeping.versioning,
+        "bucket": read_keeping.bucket,
         "key": read_keeping.key,
         "secret": read_keeping.secret,
         "logs": read_keeping.logs,

@@ -1,5 +1,6 @@
 """An AWS account around a stack that is well, as far as `make doctor` asks it; tests change one answer at a time."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from shared.health import read_mail
 from shared.health.place import Part, Place
 
 NOW = datetime(2026, 3, 4, 15, 2, tzinfo=UTC)
@@ -28,9 +30,12 @@ PARTS = {
     "SelfTestFunctionCheck": Part("AWS::Scheduler::Schedule", "careloop-Check"),
     "TrackDeliveryFunction": Part("AWS::Lambda::Function", "careloop-TrackDelivery"),
     "AlertStaffFunction": Part("AWS::Lambda::Function", "careloop-AlertStaff"),
+    "ImportVisitsFunction": Part("AWS::Lambda::Function", "careloop-ImportVisits"),
+    "SurveysTable": Part("AWS::DynamoDB::Table", "Surveys"),
     "AlertStaffFunctionAnswer": Part("AWS::Lambda::EventSourceMapping", "mapping-1"),
 }
 _EVENTS = ["SEND", "DELIVERY", "BOUNCE", "COMPLAINT", "REJECT", "DELIVERY_DELAY", "RENDERING_FAILURE"]
+_FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:careloop-"
 _CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 ANSWERS: dict[str, Any] = {
     "sesv2.get_account": {
@@ -53,7 +58,10 @@ ANSWERS: dict[str, Any] = {
             {"Enabled": True, "MatchingEventTypes": _EVENTS, "EventBridgeDestination": {"EventBusArn": "arn"}}
         ]
     },
-    "events.describe_rule": {"State": "ENABLED"},
+    "events.describe_rule": {
+        "State": "ENABLED",
+        "EventPattern": json.dumps(read_mail.PATTERN).replace("the stack's", "mail-events"),
+    },
     "events.list_targets_by_rule": {
         "Targets": [{"Id": "1", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:careloop-TrackDelivery"}]
     },
@@ -67,10 +75,11 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "cognito-idp.get_user_pool_mfa_config": {"MfaConfiguration": "ON"},
-    "scheduler.get_schedule": {
+    "scheduler.get_schedule": lambda asked: {
         "State": "ENABLED",
         "ScheduleExpression": "rate(10 minutes)",
         "LastModificationDate": NOW - timedelta(days=9),
+        "Target": {"Arn": f"{_FUNCTION}{'SelfTest' if asked['Name'] == 'careloop-Check' else 'SendSurvey'}"},
     },
     "cloudwatch.get_metric_data": lambda asked: {
         "MetricDataResults": [
@@ -98,7 +107,26 @@ ANSWERS: dict[str, Any] = {
         "Environment": {"Variables": {"SENDER_ADDRESS": "care@riverside.example.com"}},
     },
     "lambda.get_function_concurrency": {},
-    "lambda.get_event_source_mapping": {"State": "Enabled", "LastProcessingResult": "OK"},
+    "lambda.get_policy": lambda asked: {
+        "Policy": json.dumps(
+            {
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {
+                            "Service": f"{'events' if 'Track' in asked['FunctionName'] else 's3'}.amazonaws.com"
+                        },
+                        "Action": "lambda:InvokeFunction",
+                    }
+                ]
+            }
+        )
+    },
+    "lambda.get_event_source_mapping": {
+        "State": "Enabled",
+        "LastProcessingResult": "OK",
+        "EventSourceArn": "arn:stream/1",
+    },
     "sqs.get_queue_attributes": {
         "Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}
     },
@@ -115,6 +143,17 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "s3.get_bucket_versioning": {"Status": "Enabled"},
+    "s3.get_public_access_block": {
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        }
+    },
+    "s3.get_bucket_policy": {
+        "Policy": '{"Statement": [{"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'
+    },
     "sns.list_subscriptions_by_topic": {
         "Subscriptions": [{"SubscriptionArn": "arn:aws:sns:1", "Endpoint": "it@example.com", "Protocol": "email"}]
     },
@@ -122,7 +161,13 @@ ANSWERS: dict[str, Any] = {
     "dynamodb.describe_continuous_backups": {
         "ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
     },
-    "dynamodb.describe_table": {"Table": {"DeletionProtectionEnabled": True}},
+    "dynamodb.describe_table": {
+        "Table": {
+            "DeletionProtectionEnabled": True,
+            "StreamSpecification": {"StreamEnabled": True},
+            "LatestStreamArn": "arn:stream/1",
+        }
+    },
     "kms.describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
     "secretsmanager.describe_secret": {"Name": "hash-key"},
     "logs.describe_log_groups": {

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from local.template import ROOT
+from local.template import ROOT, events, functions, load_template
 from shared.domain.delivery import staff_key
 from shared.domain.settings import ClinicSettings
-from shared.health import read_mail, read_running, reading
+from shared.health import read_mail, read_running, read_wiring, reading
 from shared.health.checks import CHECKS, diagnose
 from shared.health.facts import Lately, Run
 from shared.health.findings import Finding, State, Unread
@@ -24,13 +24,14 @@ from tests.handlers.fake_account import ANSWERS, NOBODY_THERE, NOW, PARTS, FakeA
 
 pytestmark = pytest.mark.usefixtures("aws")
 ADMIN = ENVIRONMENT["ADMIN_ADDRESSES"]
+TIMES = {"SendSurveyFunctionEveryTenMinutes": "rate(10 minutes)", "SelfTestFunctionCheck": "rate(10 minutes)"}
 OPERATIONS = sorted({*ANSWERS, *NOBODY_THERE})
 
 
 def looked_at(account: FakeAccount, *, is_local: bool = False, **differences: Any) -> list[Finding]:
     place = a_place(account, is_local=is_local, **differences)
     facts = gather(reading.by_the_command(place), place)
-    return diagnose({**facts, "version_here": "1.0.0+abc"})
+    return diagnose({**facts, "version_here": "1.0.0+abc", "times_here": TIMES})
 
 
 def refusing(operation: str, code: str, words: str = "somebody@example.com may not") -> FakeAccount:
@@ -122,6 +123,90 @@ def test_a_rule_that_leads_nowhere_is_broken():
     account = FakeAccount()
     account.answers["events.list_targets_by_rule"] = {"Targets": []}
     assert "leads nowhere" in of(looked_at(account), "News of mail")[0].says
+
+
+def test_a_rule_with_another_pattern_is_broken():
+    for narrower in ({**read_mail.PATTERN, "account": ["1"]}, {**read_mail.PATTERN, "source": ["aws.ec2"]}):
+        account = FakeAccount()
+        account.answers["events.describe_rule"] = {"State": "ENABLED", "EventPattern": json.dumps(narrower)}
+        assert "another event pattern" in of(looked_at(account), "News of mail")[0].says
+
+
+def test_the_rule_s_pattern_is_the_template_s():
+    pattern = load_template()["Resources"]["MailEventsRule"]["Properties"]["EventPattern"]
+    named = json.dumps(pattern).replace('{"Ref": "MailEvents"}', '"the stack\'s"')
+    assert json.loads(named) == read_mail.PATTERN
+
+
+def test_what_starts_a_function_is_what_the_template_says():
+    for name, function in functions(load_template()).items():
+        routes = len(events(function, "Api"))
+        assert read_wiring.STARTED_BY.get(name, ("", 0))[1] == (
+            routes or int(name in ("ImportVisitsFunction", "TrackDeliveryFunction"))
+        )
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "check", "words"),
+    [
+        ("lambda.get_policy", {"Policy": '{"Statement": []}'}, "Permission to start", "s3.amazonaws.com may not start"),
+        (
+            "lambda.get_policy",
+            {"Policy": '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"}]}'},
+            *("Permission to start", "may not start ImportVisitsFunction any more"),
+        ),
+        (
+            "dynamodb.describe_table",
+            {"Table": {"DeletionProtectionEnabled": True}},
+            "Stream of answers",
+            "switched off",
+        ),
+        (
+            "dynamodb.describe_table",
+            {"Table": {"StreamSpecification": {"StreamEnabled": True}, "LatestStreamArn": "arn:stream/2"}},
+            *("Stream of answers", "does not write any more"),
+        ),
+        (
+            "s3.get_public_access_block",
+            {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "RestrictPublicBuckets": True}},
+            *("Guard of files", "opened to the public"),
+        ),
+        ("s3.get_bucket_policy", {"Policy": '{"Statement": []}'}, "Guard of files", "not encrypted"),
+        (
+            "scheduler.get_schedule",
+            {"State": "ENABLED", "ScheduleExpression": "rate(10 minutes)", "Target": {"Arn": "arn:function:other"}},
+            *("Times and targets", "starts something else"),
+        ),
+        (
+            "scheduler.get_schedule",
+            {"State": "ENABLED", "ScheduleExpression": "rate(10 days)", "Target": {"Arn": "arn:function:other"}},
+            *("Times and targets", "EveryTenMinutes of SendSurveyFunction comes at rate(10 days), and should at"),
+        ),
+    ],
+)
+def test_what_leads_to_another_part_is_seen_to_be_cut(operation, answer, check, words):
+    account = FakeAccount()
+    account.answers[operation] = answer
+    said = of(looked_at(account), check)
+    assert said[0].state in (State.BROKEN, State.ATTENTION)
+    assert any(words in finding.says for finding in said)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "state"),
+    [
+        ("s3.get_public_access_block", "NoSuchPublicAccessBlockConfiguration", State.BROKEN),
+        ("s3.get_bucket_policy", "NoSuchBucketPolicy", State.ATTENTION),
+    ],
+)
+def test_a_guard_of_files_that_was_taken_away_is_no_part_that_cannot_be_read(operation, code, state):
+    [said] = of(looked_at(refusing(operation, code)), "Guard of files")
+    assert said.state is state
+
+
+def test_on_this_machine_no_bucket_has_a_policy():
+    [said] = of(looked_at(refusing("s3.get_bucket_policy", "NoSuchBucketPolicy"), is_local=True), "Guard of files")
+    assert said.state is State.OK
 
 
 def test_a_table_that_is_gone_is_said_so_whichever_way_it_is_read():
@@ -315,6 +400,7 @@ def test_the_document_names_every_right_that_it_takes_and_no_other():
         "sesv2:": "ses:",
         "s3:ListObjectsV2": "s3:ListBucket",
         "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+        "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
     }
     for call, right in named_otherwise.items():
         rights = {each.replace(call, right) for each in rights}

@@ -153,6 +153,35 @@ def variables_of(stack: Stack, function: str, otherwise: dict[str, str]) -> tupl
     return lambda: give(otherwise), lambda: give(own)
 
 
+def wiring_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+    """How what leads from one part to the next is cut, and mended."""
+    functions, scheduler, files = stack.client("lambda"), stack.client("scheduler"), stack.client("s3")
+    track, bucket = names["TrackDeliveryFunction"], names["IntakeBucket"]
+    [invited] = json.loads(functions.get_policy(FunctionName=track)["Policy"])["Statement"]
+    yield (
+        lambda: functions.remove_permission(FunctionName=track, StatementId=invited["Sid"]),
+        lambda: functions.add_permission(
+            FunctionName=track,
+            StatementId=invited["Sid"],
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=invited["Condition"]["ArnLike"]["AWS:SourceArn"],
+        ),
+    )
+    schedule = scheduler.get_schedule(Name=names["SendReportFunctionEveryHour"].rpartition("/")[2])
+    wanted = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target", "FlexibleTimeWindow")
+    own = {each: schedule[each] for each in wanted}
+    yield (
+        lambda: scheduler.update_schedule(**{**own, "ScheduleExpression": "rate(10 hours)"}),
+        lambda: scheduler.update_schedule(**own),
+    )
+    blocked = files.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    yield (
+        lambda: files.delete_public_access_block(Bucket=bucket),
+        lambda: files.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=blocked),
+    )
+
+
 def keeping_broken(stack: Stack, names: dict[str, str]) -> Iterator[tuple[Any, Any]]:
     """How what keeps data safe and people informed is broken, and mended."""
     database, files, logs = stack.client("dynamodb"), stack.client("s3"), stack.client("logs")
@@ -222,6 +251,9 @@ NAMED = {
     "Reactions to answers": "AlertStaffFunction when a patient answers is switched off",
     "Functions": "SendDigestFunction may not run at all",
     "Settings of functions": "AggregateScoresFunction has lost its settings",
+    "Permission to start": "events.amazonaws.com may not start TrackDeliveryFunction",
+    "Times and targets": "EveryHour of SendReportFunction comes at rate(10 hours), and should at rate(1 hour)",
+    "Guard of files": "opened to the public",
     "Failed events": "in the queue of failed events",
     "Alarms": "SendingStoppedAlarm is raised",
     "Notice of files": "incoming/",
@@ -234,7 +266,7 @@ NAMED = {
 
 def test_each_thing_that_is_broken_is_named_and_none_once_it_is_mended(stack: Stack, names: dict[str, str]) -> None:
     with ExitStack() as broken:
-        for parts in (mail_broken, runs_broken, keeping_broken):
+        for parts in (mail_broken, runs_broken, wiring_broken, keeping_broken):
             for do, undo in parts(stack, names):
                 broken.enter_context(undone(do, undo))
         code, found = doctor(stack)
@@ -246,8 +278,10 @@ def test_each_thing_that_is_broken_is_named_and_none_once_it_is_mended(stack: St
         assert said[0]["means"]
         assert said[0]["do"]
     _, mended = doctor(stack)
-    for check in NAMED.keys() - {"Schedules", "Failed events"}:  # the stack has its schedules off
+    # The stack has its schedules off, and the stand-in attaches no policy to a bucket.
+    for check in NAMED.keys() - {"Schedules", "Failed events", "Guard of files"}:
         assert [finding["state"] for finding in mended[check]] == ["ok"], mended[check]
+    assert [finding["state"] for finding in mended["Guard of files"]] == ["attention"]
     assert [finding["says"] for finding in mended["Schedules"]] == [
         "All schedules are off, as the stack's parameter SchedulesEnabled says."
     ]

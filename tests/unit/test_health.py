@@ -31,7 +31,9 @@ DOMAIN = facts.Identity(
 )
 SET = facts.ConfigurationSet(sends=True, suppressed=frozenset({"BOUNCE", "COMPLAINT"}), told=NEEDED)
 PRACTICE = read_practice({**ENVIRONMENT, "MAX_SENDS_PER_DAY": "200"})
-SENDS = facts.Schedule("EveryTenMinutes", "SendSurveyFunction", True, timedelta(minutes=10), NOW - 9 * DAY)
+SENDS = facts.Schedule(
+    "EveryTenMinutes", "SendSurveyFunction", True, timedelta(minutes=10), NOW - 9 * DAY, "rate(10 minutes)"
+)
 COUNTS = facts.Schedule("Nightly", "AggregateScoresFunction", True, DAY, NOW - 9 * DAY)
 REHEARSES = facts.Schedule("Check", "SelfTestFunction", True, DAY, NOW - 9 * DAY)
 SCHEDULES = (SENDS, COUNTS, REHEARSES)
@@ -44,7 +46,7 @@ OWN = {
     "UnsubscribeFunction": VARIABLES,
 }
 HELD = facts.Halted("may not run at all", is_held=True)
-WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK")
+WAKES = facts.Mapping("AlertStaffFunction", "Enabled", "OK", "arn:stream/1")
 ALARM = facts.Alarm("FailedEventsAlarm", "OK", "An event waits. Runbook: docs/runbook.md#failed-events", tells=True)
 LOG = facts.Log("SendSurveyLogs", is_there=True, days=90)
 TABLE = facts.Table("Patients", has_recovery=True, is_protected=True)
@@ -65,7 +67,11 @@ WELL: dict[str, Any] = {
     "sending": SendingState(),
     "sent_today": 12,
     "dmarc": ("v=DMARC1; p=none; rua=mailto:it@example.com",),
-    "rule": True,
+    "rule": facts.Rule(is_on=True, leads=True, lets_through=True),
+    "uninvited": (),
+    "times_here": {"SendSurveyFunctionEveryTenMinutes": "rate(10 minutes)"},
+    "stream": "arn:stream/1",
+    "bucket": facts.Bucket(is_private=True, only_tls=True),
     "suppressed_staff": {},
     "recipients": RECIPIENTS,
     "owners": (OWNER,),
@@ -136,7 +142,22 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
     ({"dmarc": ()}, "Forged mail (DMARC)", LOOK, "no DMARC record"),
     ({"dmarc": ("v=DMARC1; p=none", "v=DMARC1; p=reject")}, "Forged mail (DMARC)", LOOK, "2 DMARC records"),
     ({"dmarc": ("v=DMARC1; p=maybe",)}, "Forged mail (DMARC)", LOOK, "no policy"),
-    ({"rule": False}, "News of mail", BROKEN, "switched off"),
+    ({"rule": facts.Rule(False, True, True)}, "News of mail", BROKEN, "switched off"),
+    ({"rule": facts.Rule(True, False, True)}, "News of mail", BROKEN, "leads nowhere"),
+    ({"rule": facts.Rule(True, True, False)}, "News of mail", BROKEN, "another event pattern"),
+    (
+        {"uninvited": (facts.Uninvited("TrackDeliveryFunction", "events.amazonaws.com"),)},
+        *("Permission to start", BROKEN, "events.amazonaws.com may not start TrackDeliveryFunction"),
+    ),
+    ({"schedules": (replace(SENDS, leads=False),)}, "Times and targets", BROKEN, "starts something else"),
+    (
+        {"schedules": (replace(SENDS, expression="rate(1 day)"),)},
+        *("Times and targets", BROKEN, "comes at rate(1 day), and should at rate(10 minutes)"),
+    ),
+    ({"stream": ""}, "Stream of answers", BROKEN, "switched off"),
+    ({"stream": "arn:stream/2"}, "Stream of answers", BROKEN, "AlertStaffFunction hears a stream"),
+    ({"bucket": facts.Bucket(False, True)}, "Guard of files", BROKEN, "opened to the public"),
+    ({"bucket": facts.Bucket(True, False)}, "Guard of files", LOOK, "not encrypted"),
     ({"configuration": replace(SET, suppressed=frozenset())}, "Suppression list", LOOK, "bounce"),
     ({"suppressed_staff": {"a@b.example": "BOUNCE"}}, "Alert addresses", BROKEN, "a@b.example"),
     ({"recipients": replace(RECIPIENTS, admins=())}, "Alert recipients", BROKEN, "clinic north"),
@@ -286,7 +307,7 @@ def test_every_check_is_tried_with_something_wrong():
     assert {check for _, check, _, _ in WRONG} == {check.title for check in CHECKS}
 
 
-@pytest.mark.parametrize("fact", sorted(WELL.keys() - {"now", "is_local", "version_here"}))
+@pytest.mark.parametrize("fact", sorted(WELL.keys() - {"now", "is_local", "version_here", "times_here"}))
 def test_a_fact_that_cannot_be_read_is_never_taken_for_well(fact):
     findings = found(**{fact: Unread("not allowed to ask", "Ask as somebody who may.")})
     concerned = [check.title for check in CHECKS if fact in check.needs]
@@ -378,11 +399,13 @@ def test_no_answers_to_a_few_surveys_are_nothing_to_look_at():
 def test_the_exit_code_tells_broken_from_what_only_needs_a_look():
     assert exit_code(found(dmarc=())) == 1
     assert exit_code(found(dmarc=Unread("no answer", "Later."))) == 1
-    assert exit_code(found(dmarc=(), rule=False)) == 2
+    assert exit_code(found(dmarc=(), rule=facts.Rule(False, True, True))) == 2
 
 
 def test_the_gravest_comes_first_and_the_summary_counts():
-    findings = gravest_first(found(dmarc=(), rule=False, versioning=Unread("no answer", "Later.")))
+    findings = gravest_first(
+        found(dmarc=(), rule=facts.Rule(False, True, True), versioning=Unread("no answer", "Later."))
+    )
     assert [finding.state for finding in findings[:4]] == [BROKEN, LOOK, UNKNOWN, OK]
     assert summary(findings) == f"1 broken, 1 needs attention, 1 not known, {len(findings) - 3} well"
 
