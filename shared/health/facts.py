@@ -139,10 +139,12 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Who hears of alarms: addresses that confirmed, and those that have not."""
+    """Who hears of alarms: addresses that confirmed, those that have not, and whom the deployment wants told."""
 
     confirmed: tuple[str, ...]
     pending: tuple[str, ...]
+    arn: str = ""
+    wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

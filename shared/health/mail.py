@@ -153,7 +153,9 @@ def events(configuration: ConfigurationSet) -> Iterator[Said]:
             f"Amazon SES does not tell what becomes of mails ({kinds}).",
             "Bounces and complaints go unnoticed: the same bad addresses are mailed again, which costs the account.",
             "Whoever looks after AWS opens the configuration set in Amazon SES, Event destinations, and switches "
-            "event-bus on, or deploys the stack again.",
+            "event-bus on with these kinds of events. If it is gone: Add destination, all kinds but opens, clicks and "
+            "subscriptions, Amazon EventBridge, the name event-bus, as MailEventsToTheBus in infra/template.yaml has "
+            "it. Deploying again does not bring it back.",
         )
     if configuration.sends and not lacking:
         yield ok("Mail leaves under the configuration set, and Amazon SES tells what becomes of it.")
@@ -330,8 +332,8 @@ def owners(found: tuple[Owner, ...]) -> Iterator[Said]:
         yield broken(
             "Nobody can sign in to the dashboard as owner.",
             "Nobody can let sending go on, change settings or invite staff.",
-            "Whoever looks after AWS adds somebody to the group owner (Amazon Cognito, the user pool), or deploys with "
-            "OwnerAddress.",
+            "Whoever looks after AWS opens the user pool in Amazon Cognito, enables an owner whom it holds, or creates "
+            "a user and adds it to the group owner. Deploying again with the same OwnerAddress brings nobody back.",
         )
 
 
@@ -349,7 +351,8 @@ def second_factor(setting: str, is_local: bool) -> Iterator[Said]:
         yield broken(
             f"The dashboard can be opened with a password alone (second factor: {setting.lower() or 'off'}).",
             "Whoever learns one password sees patients' names and words.",
-            "Whoever looks after AWS requires MFA for the user pool (Amazon Cognito, Sign-in), or deploys again.",
+            "Whoever looks after AWS requires MFA for the user pool, by authenticator apps (Amazon Cognito, Sign-in). "
+            "Deploying again does not.",
         )
 
 

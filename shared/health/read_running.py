@@ -211,11 +211,11 @@ def triggers(place: Place) -> tuple[str, ...]:
 
 def topic(place: Place) -> facts.Topic:
     """Who is subscribed to the alarms."""
-    pages = place.client("sns").get_paginator("list_subscriptions_by_topic")
-    listed = [each for page in pages.paginate(TopicArn=place.name("AlarmTopic")) for each in page["Subscriptions"]]
+    pages, arn = place.client("sns").get_paginator("list_subscriptions_by_topic"), place.name("AlarmTopic")
+    listed = [each for page in pages.paginate(TopicArn=arn) for each in page["Subscriptions"]]
     pending = [each["Endpoint"] for each in listed if each["SubscriptionArn"] == "PendingConfirmation"]
     confirmed = [each["Endpoint"] for each in listed if each["SubscriptionArn"].startswith("arn:")]
-    return facts.Topic(tuple(confirmed), tuple(pending))
+    return facts.Topic(tuple(confirmed), tuple(pending), arn, place.parameters.get("AlarmAddress", ""))
 
 
 def alarms(place: Place) -> tuple[facts.Alarm, ...]:

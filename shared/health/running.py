@@ -93,7 +93,7 @@ def schedules(found: tuple[Schedule, ...], wanted: bool) -> Iterator[Said]:
 def runs(found: tuple[Schedule, ...], last: dict[str, Run], now: datetime) -> Iterator[Said]:
     """Whether each function whose schedule is on ran when it should have, and ended well."""
     on = {each.function: each for each in found if each.is_on}
-    well = True
+    ran_already, well = on.keys() & last.keys(), True
     for function, each in on.items():
         ran = last.get(function)
         if _is_late(each, ran.last if ran else None, now):
@@ -113,8 +113,13 @@ def runs(found: tuple[Schedule, ...], last: dict[str, Run], now: datetime) -> It
                 _without(function),
                 f"See docs/runbook.md#{kebab(function.removesuffix('Function'))}-errors.",
             )
-    if on and well:
-        yield ok(f"What should have run by now has run and ended well: {len(on)} functions.")
+    if on and well and not ran_already:
+        yield ok("Nothing was due to run yet: the schedules are new, or were switched on just now.")
+    elif on and well:
+        waits = len(on) - len(ran_already)
+        rest = f"; {waits} {'is' if waits == 1 else 'are'} not due yet" if waits else ""
+        number = "1 function" if len(ran_already) == 1 else f"{len(ran_already)} functions"
+        yield ok(f"What should have run by now has run and ended well: {number}{rest}.")
 
 
 def _is_late(each: Schedule, ran: datetime | None, now: datetime) -> bool:
@@ -312,16 +317,28 @@ def listeners(topic: Topic) -> Iterator[Said]:
             f"{address} has not confirmed that it wants to hear of alarms.",
             "Amazon SNS mails no alarm to it until then.",
             'Find the mail "AWS Notification - Subscription Confirmation", in spam as well, and follow its link. '
-            "After three days it is void: subscribe the address to the topic again (Amazon SNS).",
+            f"After three days it is void: {_subscribe(topic, address)}",
         )
-    if topic.confirmed:
+    if topic.wanted and topic.wanted.lower() not in map(str.lower, (*topic.confirmed, *topic.pending)):
+        yield broken(
+            f"{topic.wanted} should hear of alarms (AlarmAddress) and is not subscribed any more.",
+            "Alarms are raised, and nobody is told." if not topic.confirmed else "Alarms are told to others only.",
+            f"Deploying again does not bring it back: {_subscribe(topic, topic.wanted)} Then follow the link in the "
+            "mail that comes.",
+        )
+    elif topic.confirmed:
         yield ok(f"Alarms go to {'1 address' if len(topic.confirmed) == 1 else f'{len(topic.confirmed)} addresses'}.")
     elif not topic.pending:
         yield attention(
             "Nobody hears when something stops working.",
             "Alarms are raised and nobody is told.",
-            "Deploy with AlarmAddress, and confirm the mail that then comes.",
+            "Deploy with AlarmAddress, which is empty so far, and confirm the mail that then comes.",
         )
+
+
+def _subscribe(topic: Topic, address: str) -> str:
+    command = f"`aws sns subscribe --topic-arn {topic.arn} --protocol email --notification-endpoint {address}`"
+    return f"whoever looks after AWS subscribes the address to the topic again (Amazon SNS, or {command})."
 
 
 def alarms(found: tuple[Alarm, ...]) -> Iterator[Said]:

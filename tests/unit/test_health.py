@@ -230,6 +230,10 @@ WRONG: list[tuple[dict[str, Any], str, State, str]] = [
     ({"last_file": NOW - 6 * DAY}, "Last file", LOOK, "6 days ago"),
     ({"lately": facts.Lately(30, date(2026, 2, 24))}, "Last answer", LOOK, "30 surveys"),
     ({"lately": facts.Lately(30, None)}, "Last answer", LOOK, "nobody answered"),
+    (
+        {"topic": facts.Topic((), (), "arn:topic", "it@example.com")},
+        *("Who hears of alarms", BROKEN, "it@example.com should hear of alarms"),
+    ),
     ({"topic": facts.Topic((), ())}, "Who hears of alarms", LOOK, "Nobody hears"),
     ({"topic": facts.Topic((), ("it@example.com",))}, "Who hears of alarms", BROKEN, "not confirmed"),
     ({"alarms": (replace(ALARM, state="ALARM"),)}, "Alarms", BROKEN, "is raised"),
@@ -374,6 +378,36 @@ def test_what_has_not_had_its_turn_yet_is_not_late():
     young = tuple(replace(each, changed_at=NOW - each.every) for each in SCHEDULES)
     findings = found(schedules=young, last_runs={}, counted_at=None, self_test=None)
     assert exit_code(findings) == 0
+
+
+def test_where_nothing_was_due_yet_nothing_is_said_to_have_run():
+    young = tuple(replace(each, changed_at=NOW - each.every) for each in SCHEDULES)
+    [said] = [each for each in found(schedules=young, last_runs={}) if each.check == "Last runs"]
+    assert said.says == "Nothing was due to run yet: the schedules are new, or were switched on just now."
+    ran = {"SendSurveyFunction": RAN}
+    [said] = [each for each in found(schedules=young, last_runs=ran) if each.check == "Last runs"]
+    assert said.says == "What should have run by now has run and ended well: 1 function; 2 are not due yet."
+
+
+def test_a_subscription_that_is_gone_is_made_again_and_not_deployed():
+    lost = facts.Topic(("other@example.com",), (), "arn:topic", "it@example.com")
+    [said] = [each for each in found(topic=lost) if each.check == "Who hears of alarms"]
+    assert said.state is BROKEN
+    subscribe = "aws sns subscribe --topic-arn arn:topic --protocol email --notification-endpoint it@example.com"
+    assert subscribe in said.do
+    assert "told to others only" in said.means
+
+
+def test_deploying_again_is_advised_only_where_it_would_change_something():
+    for otherwise in (
+        {"configuration": replace(SET, told=frozenset())},
+        {"owners": ()},
+        {"second_factor": "OFF"},
+        {"topic": facts.Topic((), (), "arn:topic", "it@example.com")},
+    ):
+        for said in (each for each in found(**otherwise) if each.state is BROKEN):
+            assert "deploys" not in said.do
+            assert "Deploying again" in said.do
 
 
 def test_what_is_switched_off_is_not_also_said_to_be_late():
