@@ -48,6 +48,8 @@ def self_test(
         """Run a function now; the name of the promise that it found broken, if it did."""
         try:
             result = stack.run(function, {"time": format_instant(now()), **step})
+        except ClientError as error:
+            raise NotPassed(_in_words(function, error.response["Error"]["Code"])) from None
         except FunctionFailed as failure:
             promise = str(failure).partition(" ")[0]
             if promise not in PROMISES:
@@ -82,6 +84,23 @@ def self_test(
     run("AggregateScoresFunction")
     _expect(run("SelfTestFunction", step="check"))
     show("The alert was mailed, a case opened, and the answer counted once. Nothing of all this is left.")
+
+
+def _in_words(function: str, code: str) -> str:
+    """Why AWS did not start a function."""
+    if code == "TooManyRequestsException":
+        return (
+            f"AWS held {function} back: too much runs in this account at the moment, or somebody gave the function no "
+            "room at all (a reserved concurrency of 0). `make doctor` says whether it may run. See "
+            "docs/runbook.md#throttles, then try again."
+        )
+    if code == "ResourceNotFoundException":
+        return f"{function} is not there any more. `make doctor` says what that means and what to do."
+    if code in ("AccessDeniedException", "AccessDenied"):
+        return f"These AWS credentials may not start {function} (lambda:InvokeFunction). Try again as somebody who may."
+    return (
+        f"AWS could not start {function} ({code}). Try again in a minute; else see docs/runbook.md, A function fails."
+    )
 
 
 def _expect(broken: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.self_test.promises import PromiseBroken
 from functions.self_test.steps import NOT_BEGUN
@@ -51,6 +52,8 @@ class FakeAws:
         self.asked.append(step)
         results = self.returned[step]
         result = results.pop(0) if len(results) > 1 else results[0]
+        if code := result.get("refused"):
+            raise ClientError({"Error": {"Code": code, "Message": "Rate Exceeded."}}, "Invoke")
         answer = {"Payload": io.BytesIO(json.dumps(result).encode())}
         return {**answer, "FunctionError": "Unhandled"} if "errorMessage" in result else answer
 
@@ -107,6 +110,24 @@ def test_another_failure_names_the_function() -> None:
     assert "SendSurveyFunction failed: KeyError at run.py:1" in told(
         FakeAws(SendSurvey=[{"errorMessage": "KeyError at run.py:1"}])
     )
+
+
+@pytest.mark.parametrize("function", ["SendSurvey", "AggregateScores"])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("TooManyRequestsException", "docs/runbook.md#throttles"),
+        ("ResourceNotFoundException", "is not there any more"),
+        ("AccessDeniedException", "may not start"),
+        ("ServiceException", "AWS could not start"),
+    ],
+)
+def test_a_function_that_aws_does_not_start_is_said_in_plain_words(function: str, code: str, words: str) -> None:
+    said = told(FakeAws(**{function: [{"refused": code}]})).splitlines()[-1]
+    assert words in said
+    assert f"{function}Function" in said
+    assert "An error occurred" not in said
+    assert "Rate Exceeded" not in said
 
 
 @pytest.mark.parametrize("reason", NOT_TRIED)
