@@ -8,6 +8,7 @@ manifest.json says how many rows each file has and what its SHA-256 is. Memory h
 import argparse
 import contextlib
 import csv
+import fcntl
 import getpass
 import hashlib
 import json
@@ -65,12 +66,15 @@ class Written:
 def archive(stack: Whole, folder: Path, by: str, now: Callable[[], datetime], show: Show) -> None:
     """Write the archive into a folder that is not there yet, and first into the activity that somebody took it.
 
-    Whatever fails leaves no folder behind.
+    Whatever fails leaves no folder behind; what was killed leaves a hidden one, which the next try clears.
     """
     if folder.exists():
         raise CannotArchive(f"{folder} is there already: name a new folder. Nothing was written.")
     beside = folder.with_name(f".{folder.name}-unfinished")
+    if os.path.lexists(beside):
+        _clear(beside, show)
     beside.mkdir(mode=0o700, parents=True)
+    held = _hold(beside)
     try:
         _note(stack, by, now())
         _write(stack, beside, now, show)
@@ -78,6 +82,36 @@ def archive(stack: Whole, folder: Path, by: str, now: Callable[[], datetime], sh
     except BaseException:
         shutil.rmtree(beside)
         raise
+    finally:
+        os.close(held)
+
+
+_WRITTEN = {"tables", "spreadsheets", MARKS, KEY, README, MANIFEST}
+
+
+def _clear(beside: Path, show: Show) -> None:
+    """Remove what an archive that was killed has left; CannotArchive if it is anything else, or not killed."""
+    is_ours = beside.is_dir() and not beside.is_symlink()
+    if not is_ours or {path.name for path in beside.iterdir()} - _WRITTEN:
+        raise CannotArchive(
+            f"{beside} is in the way, and holds something else than an archive that was interrupted: look at it, and "
+            "remove it or name another folder. Nothing was written."
+        )
+    held = _hold(beside)
+    shutil.rmtree(beside)
+    os.close(held)
+    show(f"What an archive that was interrupted had left in {beside} is removed.")
+
+
+def _hold(beside: Path) -> int:
+    """Keep others from the folder until the descriptor is closed, or this process ends in whatever way."""
+    descriptor = os.open(beside, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise CannotArchive(f"Another `make archive` is just writing into {beside}. Nothing was written.") from None
+    return descriptor
 
 
 def _write(stack: Whole, folder: Path, now: Callable[[], datetime], show: Show) -> None:

@@ -6,6 +6,7 @@ An item is as DynamoDB writes it, `{"score": {"N": "9"}}`, so that nothing is lo
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +17,32 @@ Item = dict[str, Any]
 NAMES = ("Patients", "Visits", "Messages", "Addresses", "Scores", "Activity", "Settings", "Cases", "Surveys")
 """Every table that is kept for good. Surveys come last: its stream wakes functions that read the others."""
 
+KEYS = dict[str, tuple[str, ...]](
+    Patients=("patient_id",),
+    Visits=("patient_id", "visit_id"),
+    Messages=("message_id",),
+    Addresses=("address_key",),
+    Scores=("scope", "day"),
+    Activity=("patient_id", "entry"),
+    Settings=("scope",),
+    Cases=("survey_id",),
+    Surveys=("survey_id",),
+)
+"""What a row of each stands under: texts."""
+
 SESSIONS = "Sessions"
 """The staff's sign-ins: nobody takes them along."""
 
 AT_ONCE = 32
 SAY_EVERY = 20_000
 _SETS = ("SS", "NS", "BS")
+_HELD_AS: dict[str, type] = {
+    **dict.fromkeys(("S", "N", "B"), str),
+    **dict.fromkeys(("BOOL", "NULL"), bool),
+    **dict.fromkeys(("L", *_SETS), list),
+    "M": dict,
+}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -153,6 +174,14 @@ def from_text(line: str) -> Item:
     return {name: _read(value) for name, value in item.items()}
 
 
+def row_of(name: str, line: str) -> Item:
+    """A row of this table; ValueError if the line is none."""
+    item = from_text(line)
+    if not all(item.get(key, {}).get("S") for key in KEYS[name]):
+        raise ValueError("a row without its key")
+    return item
+
+
 def _written(item: Item) -> Item:
     return {name: _write(value) for name, value in item.items()}
 
@@ -168,15 +197,31 @@ def _write(typed: Item) -> Item:
     return {kind: _written(value)} if kind == "M" else typed
 
 
-def _read(typed: Item) -> Item:
+def _read(typed: Any) -> Item:
+    """A value again; ValueError if it is none that DynamoDB could hold."""
+    if not isinstance(typed, dict) or len(typed) != 1:
+        raise ValueError("not a value")
     [(kind, value)] = typed.items()
-    if kind == "BS":
-        return {kind: [base64.b64decode(one) for one in value]}
-    if kind == "B":
-        return {kind: base64.b64decode(value)}
-    if kind == "L":
-        return {kind: [_read(one) for one in value]}
-    return {kind: {name: _read(one) for name, one in value.items()}} if kind == "M" else typed
+    if not _is_held_as(kind, value):
+        raise ValueError("not a value of its kind")
+    if kind in _SETS:
+        if not value or len({str(one) for one in value}) < len(value):
+            raise ValueError("not a set")
+        return {kind: [_read({kind[0]: one})[kind[0]] for one in value]}
+    match kind:
+        case "B":
+            return {kind: base64.b64decode(value, validate=True)}
+        case "L":
+            return {kind: [_read(one) for one in value]}
+        case "M":
+            return {kind: {name: _read(one) for name, one in value.items()}}
+        case "N" if not _NUMBER.fullmatch(value):
+            raise ValueError("not a number")
+    return typed
+
+
+def _is_held_as(kind: str, value: object) -> bool:
+    return type(value) is _HELD_AS.get(kind)
 
 
 def _base64(value: bytes) -> str:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,22 +15,25 @@ from typing import Any
 import boto3
 import pytest
 
+from local import archive as archives
 from local import tables
 from local.archive import CannotArchive, archive
-from local.deployed import Deployed
 from local.spreadsheets import SHEETS
 from local.tables import NAMES, Table, as_text
 from local.unarchive import Damaged, unarchive
 from local.whole import CannotRestore, Whole
+from shared.domain.identity import erased_reference
 from shared.domain.self_test import CLINIC_ID
 from shared.storage import kept, messages, patients, surveys
 from tests.faults.practice import InOneThread
+from tests.faults.restoring import Erasing
 from tests.handlers.conftest import empty_account
 from tests.upgrade import last_release
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT_REST = {"SendingPaused": "true", "SchedulesEnabled": "false"}
 KEY = "k" * 64
+ERASED = {"why": "patient", "opted_out": False}
 LEFT = last_release.LEFT
 
 
@@ -43,9 +47,9 @@ class Place:
     @property
     def stack(self) -> Whole:
         clients: dict[str, Any] = {name: boto3.client(name) for name in ("dynamodb", "s3", "secretsmanager")}
-        clients["cloudformation"] = self
+        clients |= {"cloudformation": self, "clock": lambda: NOW}
         names = {f"{name}Table": name for name in NAMES} | {"HashKey": "hash-key", "IntakeBucket": "intake"}
-        return Whole("careloop", Deployed(clients.__getitem__, names))
+        return Whole("careloop", Erasing(clients.__getitem__, names))
 
     def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 (boto3's)
         listed = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
@@ -71,7 +75,8 @@ def place(aws: None, monkeypatch: pytest.MonkeyPatch) -> Place:
             client.batch_write_item(RequestItems={name: puts[start : start + 25]})
     client.put_item(TableName="Sessions", Item=LEFT["tables"]["SessionsTable"][0])
     boto3.client("secretsmanager").put_secret_value(SecretId="hash-key", SecretString=KEY)
-    boto3.client("s3").put_object(Bucket="intake", Key="erased/ref", Body=b'{"why": "patient"}')
+    boto3.client("s3").put_object(Bucket="intake", Key="erased/ref", Body=json.dumps(ERASED).encode())
+    client.put_item(TableName="Patients", Item={"patient_id": {"S": "erased#ref"}, "why": {"S": "patient"}})
     return Place()
 
 
@@ -95,7 +100,7 @@ def test_what_is_archived_comes_back_as_it_was(place, tmp_path):
     assert place.unarchive(tmp_path / "all")
     assert dump() == before
     assert boto3.client("secretsmanager").get_secret_value(SecretId="hash-key")["SecretString"] == KEY
-    assert json.load(boto3.client("s3").get_object(Bucket="intake", Key="erased/ref")["Body"]) == {"why": "patient"}
+    assert json.load(boto3.client("s3").get_object(Bucket="intake", Key="erased/ref")["Body"]) == ERASED
 
 
 def test_who_took_everything_along_is_written_down_there_and_in_the_files(place, tmp_path):
@@ -118,7 +123,7 @@ def test_the_manifest_is_true_of_every_file(place, tmp_path):
     assert told.keys() == found.keys() - {"manifest.json"}
     for name, path in found.items():
         assert name == "manifest.json" or told[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert told["tables/Patients.ndjson"]["rows"] == len(LEFT["tables"]["PatientsTable"])
+    assert told["tables/Patients.ndjson"]["rows"] == len(LEFT["tables"]["PatientsTable"]) + 1  # a mark
 
 
 def test_the_readme_explains_every_file_and_every_column(place, tmp_path):
@@ -188,6 +193,28 @@ def test_what_fails_leaves_nothing_behind(place, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_one_left_is_cleared_by_the_next(place, tmp_path):
+    left = tmp_path / ".all-unfinished"
+    (left / "tables").mkdir(parents=True)
+    (left / "tables" / "Patients.ndjson").write_text("{}")
+    place.archive(tmp_path / "all")
+    assert [path.name for path in tmp_path.iterdir()] == ["all"]
+    assert any("interrupted" in line for line in place.said)
+
+
+def test_what_is_in_the_way_and_is_not_its_own_or_not_killed_is_left_alone(place, tmp_path):
+    left = tmp_path / ".all-unfinished"
+    left.mkdir()
+    with_lock = archives._hold(left)
+    with pytest.raises(CannotArchive, match="Another `make archive` is just writing"):
+        place.archive(tmp_path / "all")
+    os.close(with_lock)
+    (left / "thesis.txt").touch()
+    with pytest.raises(CannotArchive, match="holds something else"):
+        place.archive(tmp_path / "all")
+    assert [path.name for path in left.iterdir()] == ["thesis.txt"]
+
+
 def cut(folder: Path) -> None:
     path = folder / "tables" / "Surveys.ndjson"
     path.write_bytes(path.read_bytes()[:-40])
@@ -218,15 +245,72 @@ def rewrite(**facts: Any) -> Callable[[Path], None]:
     return edit
 
 
+def say(name: str, text: str) -> Callable[[Path], None]:
+    """Write another file, and let the manifest say that it was so from the beginning."""
+
+    def edit(folder: Path) -> None:
+        path = folder / name
+        path.write_text(text)
+        told = json.loads((folder / "manifest.json").read_text())
+        rows = len(text.splitlines())
+        told["files"][name] = {"rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        rewrite(**told)(folder)
+
+    return edit
+
+
+def without(*names: str) -> Callable[[Path], None]:
+    """Take files out, and what the manifest says of them."""
+
+    def edit(folder: Path) -> None:
+        told = json.loads((folder / "manifest.json").read_text())
+        for name in names:
+            (folder / name).unlink()
+            del told["files"][name]
+        rewrite(**told)(folder)
+
+    return edit
+
+
+def as_folder(folder: Path) -> None:
+    (folder / "hash-key.txt").unlink()
+    (folder / "hash-key.txt").mkdir()
+
+
+NO_SENSE: tuple[tuple[str, Any], ...] = (
+    *(("format", value) for value in (None, "1", True, 0)),
+    *(("version", value) for value in (None, 1, "", "new")),
+    *(("began_at", value) for value in (None, 5, "yesterday")),
+    *(("still_sent", value) for value in (None, "no", 0)),
+    ("files", None),
+    ("files", []),
+    ("files", {"x": []}),
+    ("files", {"x": {"rows": 1}}),
+    ("files", {"x": {"rows": "1", "sha256": "0" * 64}}),
+    ("files", {"../x": {"rows": 1, "sha256": "0" * 64}}),
+)
+NO_ROWS = ("nothing", "[]", '"x"', "{}", '{"patient_id":{"N":"1"}}', '{"patient_id":"P1"}', "[" * 100_000)
+NO_VALUES = ('{"N":"x"}', '{"S":1}', '{"BOOL":"yes"}', '{"SS":[]}', '{"SS":["a","a"]}', '{"B":"?"}', '{"X":"x"}', "{}")
+ROWS = (*NO_ROWS, *(f'{{"patient_id":{{"S":"P1"}},"x":{{"L":[{value}]}}}}' for value in NO_VALUES))
+NO_MARKS = (
+    *("x", "[]", "{}", '{"reference":"ab","said":{"why":"patient"}}'),
+    '{"reference":"a/b","said":{"why":"patient","opted_out":true}}',
+    '{"reference":"ab","said":{"why":"x","opted_out":true}}',
+)
 DAMAGES = (
+    *((rewrite(**{name: value}), f"what it says of {name} is missing or makes no sense") for name, value in NO_SENSE),
+    (without("hash-key.txt"), "lacks hash-key.txt"),
+    (without("erased.ndjson"), "lacks erased.ndjson"),
+    (say("hash-key.txt", ""), "hash-key.txt cannot be brought in"),
+    (as_folder, "hash-key.txt cannot be read"),
     (cut, "tables/Surveys.ndjson is damaged"),
     (change, "tables/Patients.ndjson is damaged"),
     (take_away, "tables/Visits.ndjson is missing"),
     (garble, "manifest.json is damaged"),
     (take_the_manifest, "this is no archive"),
     (rewrite(version="99.0.0"), "update first"),
-    (rewrite(format=2), "update first"),
-    (rewrite(files={}), "lacks tables/Activity.ndjson"),
+    (rewrite(format=2), "in format 2, and this release reads none after 1"),
+    (rewrite(files={}), "lacks erased.ndjson, hash-key.txt, tables/Activity.ndjson"),
 )
 
 
@@ -240,6 +324,62 @@ def test_a_damaged_archive_is_refused_before_anything_is_written(place, tmp_path
         with pytest.raises(Damaged, match=says):
             place.unarchive(damaged)
     assert not any(dump().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"), [("tables/Patients.ndjson", ROWS), ("erased.ndjson", NO_MARKS)], ids=["rows", "marks"]
+)
+def test_a_line_that_makes_no_sense_is_refused_though_the_manifest_agrees(place, tmp_path, name, lines):
+    folder = place.archive(tmp_path / "all")
+    empty_account()
+    before = (folder / name).read_text()
+    for line in lines:
+        say(name, f"{before}{line}\n")(folder)
+        with pytest.raises(Damaged, match=f"{name} cannot be brought in: line {len(before.splitlines()) + 1} "):
+            place.unarchive(folder)
+    assert not any(dump().values())
+
+
+def test_what_a_row_stands_under_is_as_the_tables_have_it(aws):
+    assert {name: Table.of(boto3.client("dynamodb"), name).keys for name in NAMES} == tables.KEYS
+
+
+def test_who_was_erased_while_the_archive_was_written_is_erased_again(place, tmp_path):
+    [gone, *_] = [item["patient_id"]["S"] for item in LEFT["tables"]["PatientsTable"]]
+    reference = erased_reference(KEY.encode(), gone)
+    boto3.client("s3").put_object(Bucket="intake", Key=f"erased/{reference}", Body=json.dumps(ERASED).encode())
+    folder = place.archive(tmp_path / "all")
+    empty_account()
+    assert place.unarchive(folder)
+    assert patients.get_exactly(gone) is None
+    assert surveys.of_patient(gone) == []
+    assert any(line.startswith("Erased patients do not come back") for line in place.said)
+
+
+def test_what_was_interrupted_once_all_was_there_does_not_miss_who_is_erased_again(place, tmp_path, monkeypatch):
+    reference = erased_reference(KEY.encode(), LEFT["tables"]["PatientsTable"][0]["patient_id"]["S"])
+    boto3.client("s3").put_object(Bucket="intake", Key=f"erased/{reference}", Body=json.dumps(ERASED).encode())
+    folder = place.archive(tmp_path / "all")
+    empty_account()
+    with monkeypatch.context() as broken:
+        broken.setattr("local.unarchive._what_next", None)
+        with pytest.raises(TypeError):
+            place.unarchive(folder)
+    boto3.client("dynamodb").update_item(
+        TableName="Settings", Key={"scope": {"S": "restore"}}, UpdateExpression="REMOVE finished_at"
+    )
+    assert place.unarchive(folder)
+
+
+@pytest.mark.parametrize("is_off", [True, False])
+def test_the_last_words_say_if_sending_is_to_be_switched_on(place, tmp_path, is_off):
+    if is_off:
+        state = {"scope": {"S": "mail#state"}, "paused_at": {"S": "2026-11-22T11:00:00Z"}}
+        boto3.client("dynamodb").put_item(TableName="Settings", Item=state)
+    folder = place.archive(tmp_path / "all")
+    empty_account()
+    assert place.unarchive(folder)
+    assert ("Settings, Sending" in place.said[-1]) == is_off
 
 
 def test_an_archive_of_an_older_release_is_taken(place, tmp_path):
