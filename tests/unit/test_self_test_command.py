@@ -123,7 +123,8 @@ def test_another_failure_names_the_function() -> None:
     ],
 )
 def test_a_function_that_aws_does_not_start_is_said_in_plain_words(function: str, code: str, words: str) -> None:
-    said = told(FakeAws(**{function: [{"refused": code}]})).splitlines()[-1]
+    refused: dict[str, Any] = {function: [{"refused": code}]}
+    said = told(FakeAws(**refused)).splitlines()[-1]
     assert words in said
     assert f"{function}Function" in said
     assert "An error occurred" not in said
