@@ -10,7 +10,8 @@ NEVER_A_NEW_KEY = (
     "First stop all sending: dashboard, Settings, Sending; if that does not open, whoever looks after AWS disables the "
     "schedule of SendSurveyFunction (Amazon EventBridge, Schedules). Deploy nothing, and never make a new key: with "
     "one, patients are asked a second time about the same visits. Bring back the same key: it stands in hash-key.txt "
-    "of an archive, and in the secret of a stack that was restored from this one (docs/backup.md)."
+    "of an archive, and in the secret of a stack that was restored from this one (docs/backup.md). docs/runbook.md, "
+    "Replace a secret, says how."
 )
 
 
