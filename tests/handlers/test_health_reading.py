@@ -307,6 +307,13 @@ def test_an_admin_of_a_clinic_whom_no_mail_reaches_is_named():
     assert f"{ADMIN} marked our mail as spam" in said
 
 
+def test_an_emptied_list_of_who_gets_alerts_is_broken():
+    dynamodb().put_item(TableName="Settings", Item={"scope": {"S": "practice"}, "ADMIN_ADDRESSES": {"S": ""}})
+    [finding] = of(looked_at(FakeAccount()), "Alert recipients")
+    assert finding.state is State.BROKEN
+    assert "is empty" in finding.says
+
+
 def test_settings_that_cannot_be_read_are_broken_and_the_rest_is_looked_at(choose):
     choose(SEND_DAYS="Sonntag")
     findings = looked_at(FakeAccount())
