@@ -155,7 +155,7 @@ def test_contact_details_are_corrected_with_what_is_wrong_said_in_words(robin):
     assert refused.status == 400
     assert "not an email address" in refused.text
     assert 'value="declined"' in refused.body
-    assert robin.post("/patient/correct", {**form, "language": "fr"}).status == 400
+    assert robin.post("/patient/correct", {**form, "language": "eo"}).status == 400
     assert robin.post("/patient/correct", {**form, "phone": "5" * 300}).status == 400
     assert kinds().count("corrected") == 1
 

@@ -170,7 +170,7 @@ def test_filters_choose_clinic_touchpoint_language_and_period() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["?clinic=nowhere", "?therapist=t9", "?touchpoint=lunch", "?language=fr", "?period=yesterday", "?period=2026-W10"],
+    ["?clinic=nowhere", "?therapist=t9", "?touchpoint=lunch", "?language=eo", "?period=yesterday", "?period=2026-W10"],
 )
 def test_what_does_not_exist_is_not_found(query: str) -> None:
     given(10)

@@ -156,7 +156,7 @@ def test_saving_the_words_as_they_stand_changes_nothing(owner):
 
 def test_the_wording_is_the_owners_alone(owner):
     assert owner.get("/settings/wording").location.endswith(EN)
-    assert owner.get("/settings/wording/fr").status == 404
+    assert owner.get("/settings/wording/eo").status == 404
     assert post(owner, "delete").status == 404
     admin = signed_in(Role.CLINIC_ADMIN, "north")
     assert admin.get(EN).status == 404

@@ -609,7 +609,7 @@ def test_a_mobile_phone_is_preferred():
 
 
 @pytest.mark.parametrize(
-    ("codes", "language"), [(["es"], "es"), (["es-MX"], "es"), (["en-US", "es"], "en"), (["fr"], "en")]
+    ("codes", "language"), [(["es"], "es"), (["es-MX"], "es"), (["en-US", "es"], "en"), (["eo"], "en")]
 )
 def test_the_language_is_the_first_one(codes, language):
     spoken = [{"language": {"coding": [{"code": code}]}} for code in codes]
