@@ -70,7 +70,7 @@ def _stops(source: Whole, target: Whole) -> list[bool]:
     """For each patient whom mail is kept from: whoever was merged with them is kept from it as well."""
     patients, tried = target.table("Patients"), list[bool]()
     for page in source.table("Patients").pages():
-        rows = [row for row in page if any(row.get(name, {}).get("BOOL") for name in STOPS)]
+        rows = [row for row in page if _is_kept_from(row)]
         wanted = [(patient_id, row) for row in rows for patient_id in _known_as(row)]
         here = patients.find(_keys(patient_id for patient_id, _ in wanted))
         gone = _erased(target, (patient_id for patient_id, _ in wanted))
@@ -82,6 +82,12 @@ def _stops(source: Whole, target: Whole) -> list[bool]:
             if facts := stops_since(row, stands):
                 tried.append(_stop(patients, patient_id, facts))
     return tried
+
+
+def _is_kept_from(row: Item) -> bool:
+    """Whether mail is kept from this patient; that of an erased one is in their mark."""
+    is_patient = not row["patient_id"]["S"].startswith(ERASED)
+    return is_patient and any(row.get(name, {}).get("BOOL") for name in STOPS)
 
 
 def _stop(patients: Table, patient_id: str, facts: Item) -> bool:

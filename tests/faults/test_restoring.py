@@ -200,6 +200,7 @@ def test_what_comes_into_the_former_stack_after_a_restore_is_brought_by_the_same
         practice.answer(practice.mail(survey(2)), 2, COMMENT)
         practice.alert()
         practice.answer(practice.mail(survey(3)), 1)  # nobody has been alerted yet
+        practice.opts_out("p4")
         practice.erases("p4")
         practice.hold("p5")
     assert account.restore(at)
@@ -251,6 +252,7 @@ def stands() -> dict[str, list[str]]:
 def test_who_was_erased_or_let_in_here_stays_so_whatever_comes_from_there(practice, account):
     at = restored(practice, account)
     with account.in_the_former():
+        practice.opts_out("p0")
         practice.erases("p0")
         practice.answer(practice.mail(survey(1)), 2)
         practice.alert()
@@ -259,8 +261,11 @@ def test_who_was_erased_or_let_in_here_stays_so_whatever_comes_from_there(practi
     forget("p0", practice)
     patients.put_record(a_patient("p0"), None)
     practice.erases("p1")
+    account.said.clear()
     assert account.restore(at)
+    assert [line.split()[0] for line in account.said if line.startswith("  ")] == ["0"] * 6
     assert person("p0")
+    assert erasures.erased_among(["p0"]) == set()
     assert patients.get_exactly("p1") is None
     assert not any(item.get("patient_id") == {"S": "p1"} for name in NAMES for item in items(name))
 
