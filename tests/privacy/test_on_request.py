@@ -116,6 +116,22 @@ def test_the_owner_is_shown_how_far_it_is_and_in_the_end_the_proof(olive, capsys
     assert olive.get("/settings/erased/nobody").status == 404
 
 
+def test_before_and_after_the_owner_reads_what_stays_as_the_page_on_privacy_says(olive):
+    before = olive.get(f"/patient/erase?id={canary.PATIENT_ID}").text
+    patients.opt_out(canary.PATIENT_ID)
+    reference = erased(olive).location.rpartition("/")[2]
+    look(NOW)
+    after = olive.get(f"/settings/erased/{reference}").text
+    assert "that the patient had opted out, should they return" in after
+    for page in (before, after):
+        assert "score, day, clinic, therapist, touchpoint, language and themes" in page
+        assert "counted yet is never counted" in page
+        assert "opted out" in page
+        assert "keyed hash" in page
+        assert "on its own suppression list" in page
+        assert "35 days" in page
+
+
 def test_what_waits_for_an_import_is_shown(olive, bucket):
     upload(bucket, "incoming/late.csv", file_of(PERSON, header=PATIENTS))
     reference = erased(olive).location.rpartition("/")[2]
