@@ -18,6 +18,10 @@ from local.deployed import Deployed, find
 from local.stack import StackFailed
 
 PAGE = Path(__file__).parents[1] / "infra" / "dashboard.json"
+NO_CONSOLE = (
+    "The page is put together as for AWS. The stack of this machine has no CloudWatch console to look at it; "
+    "STACK=name puts it into that of a stack in AWS."
+)
 AT_ONCE = 100  # alarms that CloudWatch describes in one call
 _PLACE = re.compile(r"\$\{(\w+)\}")
 
@@ -86,7 +90,8 @@ def main() -> int:
     parser.add_argument("--stack", help="the name of a stack in AWS")
     arguments = parser.parse_args()
     try:
-        print(put(find(arguments.stack)))
+        where = put(find(arguments.stack))
+        print(where if arguments.stack else NO_CONSOLE)
     except (StackFailed, NotPut, BotoCoreError, ClientError) as failure:
         print(failure, file=sys.stderr)
         return 1

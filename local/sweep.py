@@ -6,6 +6,7 @@ shell's own credentials. It sends what the schedules would send by now, and doin
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -142,13 +143,21 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def _tell(line: str) -> None:
+    """Print it at once; should nobody read any longer, as after `| head`, the sweep goes on unheard."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> int:
     """The command line; 1 when there is no stack, or when a sweep failed."""
     parser = argparse.ArgumentParser(description="Find what was left behind, and do it.")
     parser.add_argument("--stack", help="the name of a stack in AWS")
     arguments = parser.parse_args()
     try:
-        is_well = sweep(find(arguments.stack), datetime.now(UTC), lambda line: print(line, flush=True))
+        is_well = sweep(find(arguments.stack), datetime.now(UTC), _tell)
     except (StackFailed, BotoCoreError, ClientError) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -199,3 +199,17 @@ def test_without_a_stack_it_says_how_to_name_one(
     monkeypatch.setattr("sys.argv", ["dashboard"])
     assert cloudwatch.main() == 1
     assert "name one in AWS: STACK=name" in capsys.readouterr().err
+
+
+def test_an_address_of_the_console_is_named_only_where_there_is_one(
+    stack: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("local.cloudwatch.find", lambda _: stack)
+    monkeypatch.setattr("sys.argv", ["dashboard"])
+    assert cloudwatch.main() == 0
+    shown = capsys.readouterr().out
+    assert "has no CloudWatch console" in shown
+    assert "https://" not in shown
+    monkeypatch.setattr("sys.argv", ["dashboard", "--stack", "careloop"])
+    assert cloudwatch.main() == 0
+    assert capsys.readouterr().out.startswith("https://us-east-1.console.aws.amazon.com/")

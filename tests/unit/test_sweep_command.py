@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import functions.alerts.escalate_cases.handler as escalate_cases
 import functions.alerts.send_digest.handler as send_digest
 import functions.send_survey.senders as send_survey
 from local.deployed import Deployed
-from local.sweep import NOTHING_OWED, SWEEPS, sweep
+from local.sweep import NOTHING_OWED, SWEEPS, main, sweep
 from local.template import functions, load_template
 
 NOW = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
@@ -137,3 +138,15 @@ def test_one_that_fails_keeps_none_of_the_others_waiting():
 @pytest.mark.parametrize(("failed", "is_said"), [(0, False), (1, True)])
 def test_what_waits_in_the_queue_of_failed_events_is_said(failed, is_said):
     assert ("1 record in the queue of failed events" in told(FakeAws(failed))[1]) is is_said
+
+
+def test_the_sweep_goes_on_when_nobody_reads_any_longer(monkeypatch):
+    aws = FakeAws()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        monkeypatch.setattr("sys.argv", ["sweep"])
+        monkeypatch.setattr("local.sweep.find", lambda _: aws.stack)
+        assert main() == 0
+    assert [function for function, _ in aws.asked] == [each.function for each in SWEEPS]
