@@ -268,3 +268,19 @@ def test_every_chart_has_words_and_a_table() -> None:
         assert 'aria-hidden="true"' in svg or "aria-label" in svg
     assert "The months as a table" in page.body
     assert not re.search(r'\sstyle="', page.body)
+
+
+def test_on_a_phone_no_wide_table_is_cut_since_its_rows_fold_with_a_label_for_every_figure() -> None:
+    given(*[2] * 31, comment="I waited forty minutes.")
+    given(*[9] * 30, first=100, clinic_id="south")
+    sent(survey_id(200), patient_id="p200")
+    page = overview()
+    tables = re.findall(r"<table class=\"(data[^\"]*)\">(.*?)</table>", page.body, re.DOTALL)
+    wide = [(kind, text) for kind, text in tables if text.count('scope="col"') > 3]
+    named = " ".join(text for _, text in wide)
+    assert all(column in named for column in ("Theme", "Asked after", "Clinic", "Month", "Sent in"))
+    for kind, text in wide:
+        assert "folds" in kind
+        cells = re.findall(r"<td[^>]*>", text)
+        assert cells
+        assert [cell for cell in cells if 'data-label="' not in cell] == []
