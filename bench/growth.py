@@ -14,6 +14,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -128,20 +129,20 @@ def _serve(size: int, folder: Path, pipe: Connection) -> None:
         from bench import past
 
         past.spare_moto_its_backups()
-        whole = past.Past(folder / f"{size}.db", meter)
-        whole.store(past.rows(size))
-        for client in (*in_process.clients(), meter.shadow):
-            whole.serve(client)
-        work = _work()
-        for prepare, run in work.values():  # once uncounted: imports, and what a warm function keeps
-            prepare()
-            run()
-        pipe.send(whole.stored)
-        while asked := pipe.recv():
-            name, is_metered = asked
-            prepare, run = work[name]
-            prepare()
-            pipe.send(_cost(run, meter, in_process.clients(), is_metered))
+        with closing(past.Past(folder / f"{size}.db", meter)) as whole:
+            whole.store(past.rows(size))
+            for client in (*in_process.clients(), meter.shadow):
+                whole.serve(client)
+            work = _work()
+            for prepare, run in work.values():  # once uncounted: imports, and what a warm function keeps
+                prepare()
+                run()
+            pipe.send(whole.stored)
+            while asked := pipe.recv():
+                name, is_metered = asked
+                prepare, run = work[name]
+                prepare()
+                pipe.send(_cost(run, meter, in_process.clients(), is_metered))
 
 
 def _cost(run: Callable[[], object], meter: Any, clients: Any, is_metered: bool) -> Cost:

@@ -68,6 +68,10 @@ class Past:
         self._met: set[tuple[str, str, str]] = set()
         self.stored: dict[str, int] = {}
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
     def store(self, rows: Iterable[Row]) -> None:
         """Keep the rows, with their entries in every index that has all of its keys."""
         items, entries = list[tuple[str, ...]](), list[tuple[str, ...]]()

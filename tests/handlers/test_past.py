@@ -1,5 +1,6 @@
 """The bench's past, which lies on disk, is read as if its items had been in the tables all along."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from shared.storage import models
 
 @pytest.fixture
 def served(aws: None, tmp_path: Path) -> Any:
-    with in_process.metered() as meter:
-        whole = past.Past(tmp_path / "past.db", meter)
+    with in_process.metered() as meter, closing(past.Past(tmp_path / "past.db", meter)) as whole:
         whole.store(past.rows(60))
         client = boto3.client("dynamodb")
         whole.serve(client)
