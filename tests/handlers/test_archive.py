@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters import clear_caches
 
 from local import archive as archives
 from local import tables
@@ -24,6 +25,7 @@ from local.unarchive import Damaged, unarchive
 from local.whole import CannotRestore, Whole
 from shared.domain.identity import erased_reference
 from shared.domain.self_test import CLINIC_ID
+from shared.hash_key import hash_key
 from shared.storage import kept, messages, patients, surveys
 from tests.faults.practice import InOneThread
 from tests.faults.restoring import Erasing
@@ -65,7 +67,17 @@ class Place:
 
 
 @pytest.fixture
-def place(aws: None, monkeypatch: pytest.MonkeyPatch) -> Place:
+def fresh_key() -> Iterator[None]:
+    """The functions of this stack have kept no other stack's key, and those of others do not keep this one's."""
+    for forget in (hash_key.cache_clear, clear_caches):
+        forget()
+    yield
+    for forget in (hash_key.cache_clear, clear_caches):
+        forget()
+
+
+@pytest.fixture
+def place(aws: None, fresh_key: None, monkeypatch: pytest.MonkeyPatch) -> Place:
     """What the last release left behind, in the tables of today."""
     monkeypatch.setattr(tables, "ThreadPoolExecutor", InOneThread)
     client = boto3.client("dynamodb")
