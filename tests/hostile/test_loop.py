@@ -29,7 +29,6 @@ from tests.hostile.gateway import PATIENTS, STAFF, Answer
 from tests.hostile.practice import Practice, somebody
 
 OWN = (PATIENTS, STAFF, ENVIRONMENT["DASHBOARD_URL"], "https://g.page", "https://sign-in.example.com")
-TEMPLATE_LEFT = re.compile(r"\{\{|\{%|\{[a-z_]+\}|%\([a-z]+\)s")
 NAME, ADDRESS = 'Fox & Sons\' "<b>PT</b>" {clinic} =?utf-8?q?x?=, Inc.', "<1> River Road; {7*7}\r\nBcc: eve@e.x"
 FINDS = "/patients?name=p"  # as many as have such a name
 FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
